@@ -1,0 +1,1 @@
+"""Commands: load, decide, append; and what they need of the world."""

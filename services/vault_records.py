@@ -1,0 +1,81 @@
+"""The personal data that the vault keeps, as typed records with one canonical form each."""
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class VaultRecord(BaseModel):
+    """A record of the vault. KIND names it in the vault's table and in its id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    KIND: ClassVar[str]
+
+    def canonical(self) -> bytes:
+        """The bytes that are sealed: JSON with the fields in the order of the class."""
+        return self.model_dump_json().encode()
+
+
+class LegalName(VaultRecord):
+    """The company's registered name."""
+
+    KIND: ClassVar[str] = "legal_name"
+    name: str
+
+
+class Contact(VaultRecord):
+    """A person who gets mail; `phone` in E.164 form."""
+
+    KIND: ClassVar[str] = "contact"
+    name: str
+    email: str
+    phone: str | None = None
+
+
+class Address(VaultRecord):
+    """A postal address; `country` ISO 3166."""
+
+    KIND: ClassVar[str] = "address"
+    street: str
+    postal_code: str
+    city: str
+    region: str | None = None
+    country: str
+
+
+class GatewayToken(VaultRecord):
+    """What the payment gateway gave in place of a card."""
+
+    KIND: ClassVar[str] = "gateway_token"
+    token: str
+
+
+class PurchaseOrder(VaultRecord):
+    """The customer's own reference for the order."""
+
+    KIND: ClassVar[str] = "purchase_order"
+    number: str
+
+
+class RequestContext(VaultRecord):
+    """Where the order was placed from."""
+
+    KIND: ClassVar[str] = "request_context"
+    ip: str | None
+    user_agent: str | None
+
+
+class ActionLink(VaultRecord):
+    """Where the card's holder confirms the payment."""
+
+    KIND: ClassVar[str] = "action_link"
+    url: str
+
+
+class ReceiptDocument(VaultRecord):
+    """The receipt as it was issued, in each of its forms, and its subject line."""
+
+    KIND: ClassVar[str] = "receipt_document"
+    subject: str
+    text: str
+    html: str

@@ -312,3 +312,10 @@ class ReceiptRenderer(Protocol):
 
     def render(self, content: ReceiptContent) -> ReceiptDocument:
         """Subject, text and HTML in the content's locale (de or en)."""
+
+
+class VatIdFormat(Protocol):
+    """Checks the form of VAT ids; whether one is registered nobody here can know."""
+
+    def country_of(self, vat_id: str | None) -> str | None:
+        """The ISO 3166 country whose format and check digits hold, or None."""

@@ -16,6 +16,7 @@ class LedgerAggregate(Aggregate):
     An event class names itself for ever with TOPIC, `Name.v1`; its `timestamp` is business time.
     """
 
+    TOPIC: ClassVar[str]
     account_id: UUID
 
     class Event(Aggregate.Event):

@@ -1,0 +1,1 @@
+"""Everything that touches the world: entrances, databases, counterparties, and the one place that wires them."""

@@ -1,0 +1,57 @@
+"""The port of the event log: what a reader gets, in order within each partition, whoever carries it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """An event as it is carried: undecoded, so that a reader can keep what it doesn't understand.
+
+    `previous` is the position before this one in the same partition, 0 for the first.
+    """
+
+    position: int
+    partition: int
+    previous: int
+    originator_id: UUID
+    originator_version: int
+    topic: str
+    state: bytes
+    event_id: UUID
+    account_id: UUID
+    recorded_at: datetime
+    effective_at: datetime
+    actor_id: str
+    actor_role: str
+    on_behalf_of: str | None
+    correlation_id: UUID
+    causation_id: UUID
+    idempotency_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records in order, and how far each partition is read with them: nothing of it lies between."""
+
+    records: Sequence[LogRecord]
+    reached: Mapping[int, int]
+
+
+class EventLog(Protocol):
+    """A log in partitions; an account's events are all in one, in the order they were appended."""
+
+    async def identity(self) -> str:
+        """Names this log for ever: a position is worth nothing beside another identity."""
+
+    async def ends(self) -> Mapping[int, int]:
+        """The last position of each partition now; 0 for an empty one."""
+
+    async def read(self, after: Mapping[int, int], limit: int) -> Page:
+        """The next records of these partitions past these positions, at most `limit`; none if there are none."""
+
+    async def wait(self, poll_seconds: float) -> None:
+        """Return when there may be more than the last `read` gave, or when the poll is due."""

@@ -1,0 +1,66 @@
+"""The event store in PostgreSQL: streams loaded in one query, appends through the group commit."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.appending import LoadedStreams, partition_of, prepared_append, same_request
+from adapters.event_mapping import decoded
+from adapters.postgres.availability import reporting_unavailability
+from adapters.postgres.group_commit import GroupCommit
+from domain.ledger import LedgerAggregate, LedgerEvent
+from services.ports import CommandContext, Outcome, Position, SealedRecord
+
+_LOAD: Final = """
+SELECT false AS outcome, originator_id, originator_version, topic, state, notification_id, partition
+FROM ledger.events WHERE originator_id = ANY(%(ids)s)
+UNION ALL
+SELECT true, result_id, result_version, result_kind, fingerprint, position, partition
+FROM ledger.commands WHERE command_id = %(command)s
+ORDER BY 2, 3
+"""
+
+
+class PostgresEventStore:
+    """services.ports.EventStore over a pool for reading and the group commit for writing."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], writer: GroupCommit, partitions: int) -> None:
+        """`partitions` is fixed for the life of a ledger."""
+        self._pool, self._writer, self._partitions = pool, writer, partitions
+
+    async def load(self, *ids: UUID, context: CommandContext | None = None) -> LoadedStreams:
+        """See services.ports.EventStore."""
+        keyed = context is not None and context.idempotency_key is not None
+        parameters = {"ids": list(ids), "command": context.command_id if keyed and context else None}
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            cursor = await connection.execute(_LOAD, parameters, prepare=True, binary=True)
+            rows = await cursor.fetchall()
+        streams: dict[UUID, list[LedgerEvent]] = {}
+        done: Outcome | None = None
+        for is_outcome, id, version, topic, state, position, partition in rows:
+            if is_outcome and context is not None:
+                same_request(context, state)
+                done = Outcome(topic, id, version, Position(position, partition))
+            else:
+                streams.setdefault(id, []).append(decoded(topic, state))
+        return LoadedStreams(streams, done)
+
+    async def append(
+        self,
+        *aggregates: LedgerAggregate,
+        context: CommandContext,
+        unchanged: Sequence[LedgerAggregate] = (),
+        vault: Sequence[SealedRecord] = (),
+        result: LedgerAggregate | None = None,
+    ) -> Outcome:
+        """See services.ports.EventStore."""
+        subject = result or aggregates[0]
+        append = prepared_append(aggregates, context, unchanged, vault, subject, self._partitions)
+        if append.events:
+            position = await self._writer.append(append)
+        else:  # all of it was recorded before: there is nothing to wait for
+            position = Position(0, partition_of(subject.account_id, self._partitions))
+        return Outcome(append.result_kind, append.result_id, append.result_version, position)

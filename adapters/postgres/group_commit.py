@@ -1,0 +1,240 @@
+"""One writer a process: all appends that wait go to the database in one call, and each still succeeds or fails alone."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection
+
+from adapters.appending import Append
+from services.ports import Position, StoreUnavailable, VersionConflict
+
+
+_CALL: Final = (
+    "SELECT base, recorded, refused FROM ledger.append("
+    "%b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::uuid[], %b::uuid[], %b::text[], %b::bytea[], "
+    "%b::text[], %b::uuid[], %b::int4[], %b::uuid[], %b::int4[], "
+    "%b::int4[], %b::uuid[], %b::int4[], "
+    "%b::int4[], %b::uuid[], %b::int4[], %b::text[], %b::bytea[], %b::uuid[], %b::timestamptz[], %b::uuid[], "
+    "%b::int2[], "
+    "%b::int4[], %b::uuid[], %b::int4[], %b::uuid[], %b::text[], %b::bytea[], %b::bytea[])"
+)
+
+_OWN: Final = """
+SELECT event_id, notification_id, partition FROM ledger.events
+WHERE originator_id = %s AND originator_version = %s
+"""
+
+_BATCH_AT_MOST: Final = 500
+_BYTES_AT_MOST: Final = 4 * 1024 * 1024
+
+
+class WriterStopped(StoreUnavailable):
+    """The writer has ended; the process must be restarted."""
+
+
+class GroupCommit:
+    """Drains what waits into one call of ledger.append; `on_commit` is called after each that stored something.
+
+    `connect` opens an autocommit connection of the application's role. At most `queue_at_most` appends wait; one
+    more is StoreUnavailable. While the database is away, appends wait up to `patience` seconds.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        on_commit: Callable[[int], None],
+        queue_at_most: int = 10_000,
+        patience: float = 5.0,
+    ) -> None:
+        """Nothing is opened before `run`."""
+        self._connect, self._on_commit = connect, on_commit
+        self._queue_at_most, self._patience = queue_at_most, patience
+        self._waiting: deque[tuple[Append, asyncio.Future[Position]]] = deque()
+        self._filled = asyncio.Event()
+        self._connection: AsyncConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether appends are being written."""
+        return self._task is not None and not self._task.done()
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._task = asyncio.create_task(self._run(), name="group commit")
+
+    async def stop(self) -> None:
+        """Write what waits, then end."""
+        if self._task:
+            while self._waiting and self.alive:
+                await asyncio.sleep(0.005)
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._connection:
+            await self._connection.close()
+
+    async def append(self, append: Append) -> Position:
+        """Store the append; raises VersionConflict or StoreUnavailable. A caller that goes away cancels nothing."""
+        if not self.alive:
+            message = "the writer has ended"
+            raise WriterStopped(message)
+        if len(self._waiting) >= self._queue_at_most:
+            message = f"{self._queue_at_most} appends wait already"
+            raise StoreUnavailable(message)
+        future: asyncio.Future[Position] = asyncio.get_running_loop().create_future()
+        self._waiting.append((append, future))
+        self._filled.set()
+        return await asyncio.shield(future)
+
+    async def _run(self) -> None:
+        batch: list[tuple[Append, asyncio.Future[Position]]] = []
+        try:
+            while True:
+                await self._filled.wait()
+                await asyncio.sleep(0)  # let all that became ready in this turn of the loop join
+                batch = self._drained()
+                if batch:
+                    await self._write(batch)
+                batch = []
+        finally:
+            for _, future in (*batch, *self._waiting):
+                if not future.done():
+                    future.set_exception(WriterStopped("the writer has ended"))
+
+    def _drained(self) -> list[tuple[Append, asyncio.Future[Position]]]:
+        """What goes into the next call: the first to touch a stream wins, all after it wait in their order."""
+        batch: list[tuple[Append, asyncio.Future[Position]]] = []
+        kept: list[tuple[Append, asyncio.Future[Position]]] = []
+        touched: set[UUID] = set()
+        size = 0
+        while self._waiting and len(batch) < _BATCH_AT_MOST and size < _BYTES_AT_MOST:
+            append, future = self._waiting.popleft()
+            if future.cancelled():
+                continue
+            touches = append.touches
+            if touched.isdisjoint(touches):
+                batch.append((append, future))
+                size += append.size
+            else:
+                kept.append((append, future))
+            touched |= touches
+        self._waiting.extendleft(reversed(kept))
+        if not self._waiting:
+            self._filled.clear()
+        return batch
+
+    async def _write(self, batch: Sequence[tuple[Append, asyncio.Future[Position]]]) -> None:
+        try:
+            results = await self._call_patiently([append for append, _ in batch])
+        except StoreUnavailable as error:
+            _settle(batch, [error] * len(batch))
+            return
+        except psycopg.Error as error:
+            if len(batch) == 1:
+                _settle(batch, [error])
+                return
+            for each in batch:  # one of them is at fault; the others must not suffer
+                await self._write([each])
+            return
+        _settle(batch, results)
+        stored = [result.position for result in results if isinstance(result, Position)]
+        if stored:
+            self._on_commit(max(stored))
+
+    async def _call_patiently(self, appends: Sequence[Append]) -> list[Position | Exception]:
+        """Call, and on a lost connection call again with the same ids until the patience is over."""
+        give_up_at = time.monotonic() + self._patience
+        pause = 0.02
+        while True:
+            try:
+                return await self._call(appends)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                connection, self._connection = self._connection, None
+                if connection:
+                    await connection.close()
+                if time.monotonic() > give_up_at:
+                    message = f"the database does not answer ({type(error).__name__})"
+                    raise StoreUnavailable(message) from error
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 0.5)
+
+    async def _call(self, appends: Sequence[Append]) -> list[Position | Exception]:
+        if self._connection is None:
+            self._connection = await self._connect()
+        cursor = await self._connection.execute(_CALL, _columns(appends), prepare=True, binary=True)
+        row = await cursor.fetchone()
+        assert row is not None
+        position, _, refused = row
+        results: list[Position | Exception] = []
+        for number, append in enumerate(appends, start=1):
+            if number in refused:
+                results.append(await self._explained(append))
+            else:
+                position += len(append.events)
+                results.append(Position(position, append.events[-1].partition))
+        return results
+
+    async def _explained(self, append: Append) -> Position | Exception:
+        """A refused append is a conflict, unless its own events are there: then an earlier call's answer was lost."""
+        assert self._connection is not None
+        last = append.events[-1]
+        cursor = await self._connection.execute(_OWN, (last.stream, last.version), binary=True)
+        row = await cursor.fetchone()
+        if row and row[0] == last.id:
+            return Position(row[1], row[2])
+        return VersionConflict()
+
+
+def _settle(
+    batch: Sequence[tuple[Append, asyncio.Future[Position]]], results: Sequence[Position | Exception]
+) -> None:
+    for (_, future), result in zip(batch, results, strict=True):
+        if future.done():
+            continue
+        if isinstance(result, Position):
+            future.set_result(result)
+        else:
+            future.set_exception(result)
+
+
+def _columns(appends: Sequence[Append]) -> list[list[Any]]:
+    """The arrays of ledger.append, in its order."""
+    commands = [
+        (
+            append.context.command_id,
+            append.events[0].account_id,
+            append.context.actor.id,
+            append.context.actor.role.value,
+            append.context.on_behalf_of,
+            append.context.correlation_id,
+            append.context.causation_id,
+            append.context.idempotency_key,
+            append.context.fingerprint,
+            append.result_kind,
+            append.result_id,
+            append.result_version,
+            append.events[-1].stream,
+            append.events[-1].version,
+        )
+        for append in appends
+    ]
+    guards = [(number, *guard) for number, append in enumerate(appends, 1) for guard in append.guards]
+    events = [(number, *event) for number, append in enumerate(appends, 1) for event in append.events]
+    vault = [
+        (number, r.reference.id, r.reference.version, r.account_id, r.kind, r.salt, r.canonical)
+        for number, append in enumerate(appends, 1)
+        for r in append.vault
+    ]
+    return [*_turned(commands, 14), *_turned(guards, 3), *_turned(events, 9), *_turned(vault, 7)]
+
+
+def _turned(rows: Iterable[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return columns or [[] for _ in range(width)]

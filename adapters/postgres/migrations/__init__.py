@@ -1,0 +1,1 @@
+"""The database schema, as plain SQL in numbered steps."""

@@ -1,0 +1,98 @@
+"""Wakes who waits for events or read models, in this process at once and in others by NOTIFY after the commit."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+_log = logging.getLogger(__name__)
+
+EVENTS: Final = "seatledger_events"
+READ_MODELS: Final = "seatledger_read_models"
+_CHANNELS: Final = (EVENTS, READ_MODELS)
+
+
+class Wakeups:
+    """Counts rings for each channel; a waiter sleeps until the count passes the one it saw, or the poll is due.
+
+    A ring may be lost with the connection; therefore every waiter also polls.
+    """
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        """`connect` opens an autocommit connection of the application's role."""
+        self._connect = connect
+        self._counts = dict.fromkeys(_CHANNELS, 0)
+        self._rung = {channel: asyncio.Event() for channel in _CHANNELS}
+        self._to_notify: set[str] = set()
+        self._has_to_notify = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to listen and to notify."""
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._notify())]
+
+    async def stop(self) -> None:
+        """End."""
+        for task in self._tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def count(self, channel: str) -> int:
+        """How often the channel rang; read it before looking for what one would wait for."""
+        return self._counts[channel]
+
+    def ring(self, channel: str) -> None:
+        """Wake this process now and the others soon."""
+        self._ring_here(channel)
+        self._to_notify.add(channel)
+        self._has_to_notify.set()
+
+    async def wait(self, channel: str, seen: int, poll_seconds: float) -> None:
+        """Return when the channel has rung since `seen` was read, or when the poll is due."""
+        if self._counts[channel] == seen:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._rung[channel].wait(), poll_seconds)
+
+    def _ring_here(self, channel: str) -> None:
+        self._counts[channel] += 1
+        rung, self._rung[channel] = self._rung[channel], asyncio.Event()
+        rung.set()
+
+    async def _listen(self) -> None:
+        async def listen(connection: psycopg.AsyncConnection) -> None:
+            for channel in _CHANNELS:
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+            async for notice in connection.notifies():
+                if notice.pid != self._own_pid:
+                    self._ring_here(notice.channel)
+
+        await self._reconnecting(listen)
+
+    async def _notify(self) -> None:
+        async def notify(connection: psycopg.AsyncConnection) -> None:
+            self._own_pid = connection.info.backend_pid
+            while True:
+                await self._has_to_notify.wait()
+                self._has_to_notify.clear()
+                channels, self._to_notify = self._to_notify, set()
+                for channel in channels:
+                    await connection.execute("SELECT pg_notify(%s, '')", (channel,))
+                await asyncio.sleep(0.002)  # many commits, one notice
+
+        await self._reconnecting(notify)
+
+    _own_pid = 0
+
+    async def _reconnecting(self, work: Callable[[Any], Any]) -> None:
+        while True:
+            try:
+                async with await self._connect() as connection:
+                    await work(connection)
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                _log.warning("wake-ups pause: the database does not answer (%s)", type(error).__name__)
+                await asyncio.sleep(0.5)

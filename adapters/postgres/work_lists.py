@@ -1,0 +1,78 @@
+"""To-do lists with claims: the entry is a projection's, who works on it is a row beside it with a fencing token."""
+
+from collections.abc import Sequence
+from typing import Final, LiteralString
+
+from psycopg import AsyncConnection, sql
+from psycopg.rows import args_row
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.postgres.availability import reporting_unavailability
+from services.ports import Claim
+
+# SKIP LOCKED lets workers that look at the same moment take different entries; the WHERE of the upsert is what makes
+# the claim exclusive, since an entry's first claim has no row to lock.
+_CLAIM: Final[LiteralString] = """
+WITH free AS (
+    SELECT entry.* FROM {entries} AS entry
+    WHERE NOT EXISTS (
+        SELECT FROM ledger.work_claims AS held
+        WHERE held.list = %(list)s AND held.entry_id = entry.entry_id AND held.expires_at > clock_timestamp())
+    ORDER BY entry.position LIMIT %(limit)s FOR UPDATE OF entry SKIP LOCKED
+), claimed AS (
+    INSERT INTO ledger.work_claims AS claim (list, entry_id, owner, token, expires_at, tries)
+    SELECT %(list)s, entry_id, %(owner)s, 1, clock_timestamp() + make_interval(secs => %(seconds)s), 1 FROM free
+    ON CONFLICT (list, entry_id) DO UPDATE
+        SET owner = EXCLUDED.owner, token = claim.token + 1, expires_at = EXCLUDED.expires_at, tries = claim.tries + 1
+        WHERE claim.expires_at <= clock_timestamp()
+    RETURNING entry_id, token, tries
+)
+SELECT free.entry_id, free.subject_id, free.account_id, free.correlation_id, free.causation_id, claimed.token,
+       claimed.tries
+FROM claimed JOIN free USING (entry_id) ORDER BY free.position
+"""
+
+_KEEP: Final = """
+UPDATE ledger.work_claims SET expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE list = %(list)s AND entry_id = %(entry)s AND token = %(token)s
+"""
+
+# A claim whose entry has left the list is of no more use; one whose entry is still there keeps its token.
+_SWEEP: Final[LiteralString] = """
+DELETE FROM ledger.work_claims AS claim WHERE list = %(list)s AND expires_at < clock_timestamp() - interval '1 minute'
+AND NOT EXISTS (SELECT FROM {entries} AS entry WHERE entry.entry_id = claim.entry_id)
+"""
+
+
+class PostgresWorkList:
+    """services.ports.WorkList over the `entries` table of a to-do projection."""
+
+    def __init__(self, name: str, pool: AsyncConnectionPool[AsyncConnection]) -> None:
+        """`name` is the projection's."""
+        self._name, self._pool = name, pool
+        entries = sql.Identifier(name, "entries")
+        self._claim = sql.SQL(_CLAIM).format(entries=entries)
+        self._sweep = sql.SQL(_SWEEP).format(entries=entries)
+
+    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Claim]:
+        """See services.ports.WorkList."""
+        parameters = {"list": self._name, "owner": owner, "limit": limit, "seconds": lease_seconds}
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            async with connection.cursor(row_factory=args_row(Claim)) as cursor:
+                await cursor.execute(self._claim, parameters, prepare=True)
+                return await cursor.fetchall()
+
+    async def keep(self, claim: Claim, lease_seconds: float) -> bool:
+        """See services.ports.WorkList."""
+        parameters = {"list": self._name, "entry": claim.entry_id, "token": claim.token, "seconds": lease_seconds}
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            return (await connection.execute(_KEEP, parameters, prepare=True)).rowcount == 1
+
+    async def release(self, claim: Claim, pause_seconds: float) -> None:
+        """See services.ports.WorkList."""
+        await self.keep(claim, pause_seconds)
+
+    async def sweep(self) -> None:
+        """Delete claims that were given up and whose entries are done."""
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            await connection.execute(self._sweep, {"list": self._name})

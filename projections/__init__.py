@@ -1,0 +1,1 @@
+"""Read models as pure functions: rows and an event in, changed rows out."""

@@ -239,6 +239,7 @@ class ServiceOrder(LedgerAggregate):
         TOPIC = "OrderCompleted.v1"
         receipt_id: UUID
         receipt_number: str
+        document: VaultReference
 
     class OrderCancelled(Event):
         """The order is off."""
@@ -298,8 +299,10 @@ class ServiceOrder(LedgerAggregate):
         self.admin_reference: str | None = None
         self.admin_has_seats = False
         self.receipt_number: str | None = None
+        self.receipt_document: VaultReference | None = None
         self.receipt_sent = self.receipt_undeliverable = self.overdue = False
         self.due_at: datetime | None = None
+        self.purchase_order: VaultReference | None = None
 
     @property
     def totals(self) -> Totals:
@@ -495,11 +498,11 @@ class ServiceOrder(LedgerAggregate):
             timestamp=at,
         )
 
-    def complete(self, receipt_id: UUID, receipt_number: str, at: datetime) -> None:
+    def complete(self, receipt_id: UUID, receipt_number: str, document: VaultReference, at: datetime) -> None:
         """Charged and the receipt issued: done."""
         if self.state is not OrderState.CAPTURED:
             raise OrderNotInState(order_id=self.id, state=self.state, needed=OrderState.CAPTURED)
-        self._complete(receipt_id=receipt_id, receipt_number=receipt_number, timestamp=at)
+        self._complete(receipt_id=receipt_id, receipt_number=receipt_number, document=document, timestamp=at)
 
     def cancel(self, reason: str, at: datetime) -> None:
         """Call the order off; refused once money was captured."""
@@ -565,7 +568,7 @@ class ServiceOrder(LedgerAggregate):
         timestamp: datetime,
     ) -> None:
         self.state, self.lines, self.payment_method, self.due_at = OrderState.PLACED, lines, payment_method, due_at
-        self.details = details
+        self.details, self.purchase_order = details, purchase_order
 
     @event(PaymentAttemptStarted)
     def _start_payment_attempt(
@@ -659,8 +662,8 @@ class ServiceOrder(LedgerAggregate):
         self.captured_amount -= amount
 
     @event(OrderCompleted)
-    def _complete(self, receipt_id: UUID, receipt_number: str, timestamp: datetime) -> None:
-        self.state, self.receipt_number = OrderState.COMPLETED, receipt_number
+    def _complete(self, receipt_id: UUID, receipt_number: str, document: VaultReference, timestamp: datetime) -> None:
+        self.state, self.receipt_number, self.receipt_document = OrderState.COMPLETED, receipt_number, document
 
     @event(OrderCancelled)
     def _cancel(self, reason: str, timestamp: datetime) -> None:

@@ -1,10 +1,11 @@
 """The receipts of one seller and year, numbered without a gap because the number follows from the stream's version."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from eventsourcing.domain import event
 
+from domain.identifiers import receipt_series_id
 from domain.ledger import LedgerAggregate, LedgerEvent
 from domain.money import Totals
 from domain.personal_data import VaultReference
@@ -50,6 +51,18 @@ class ReceiptSeries(LedgerAggregate):
         """Open the series."""
         self.account_id, self.seller, self.year = id, seller, year
 
+    @classmethod
+    def resumed(cls, seller: str, year: int, version: int) -> "ReceiptSeries":
+        """The series as its `version` events left it, without reading them: a receipt changes nothing but the version.
+
+        A year's stream is too long to fold for each receipt.
+        """
+        series = cls.__new__(cls)
+        opened_at = datetime(year, 1, 1, tzinfo=UTC)
+        series.__base_init__(receipt_series_id(seller, year), version, opened_at)
+        series.account_id, series.seller, series.year = series.id, seller, year
+        return series
+
     @property
     def next_number(self) -> int:
         """The number of the next receipt: the opening event took version 1."""
@@ -59,9 +72,8 @@ class ReceiptSeries(LedgerAggregate):
     def next_receipt_number(self) -> str:
         """The number as printed.
 
-        >>> from datetime import UTC
-        >>> ReceiptSeries(id=UUID(int=1), seller="SL-DE", year=2026, timestamp=datetime.now(UTC)).next_receipt_number
-        'SL-DE-2026-000001'
+        >>> ReceiptSeries.resumed("SL-DE", 2026, version=7).next_receipt_number
+        'SL-DE-2026-000007'
         """
         return f"{self.seller}-{self.year}-{self.next_number:06d}"
 

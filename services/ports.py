@@ -11,7 +11,7 @@ from domain.envelope import Actor
 from domain.history import SomeAggregate
 from domain.ledger import LedgerAggregate
 from domain.money import Totals
-from domain.personal_data import PaymentMethod, VaultReference
+from domain.personal_data import PaymentMethod, PaymentMethodKind, VaultReference
 from domain.pricing import QuoteLine
 from services.vault_records import Address, Contact, LegalName, ReceiptDocument, VaultRecord
 
@@ -116,6 +116,13 @@ class EventStore(Protocol):
         """
 
 
+    async def version_of(self, id: UUID) -> int:
+        """How many events the stream has; 0 for an empty one."""
+
+    async def account_of(self, id: UUID) -> UUID | None:
+        """The account in whose history the stream begins; None for an empty one."""
+
+
 class Vault(Protocol):
     """Personal data, versioned and sealed; written by EventStore.append, read here."""
 
@@ -154,6 +161,12 @@ class WorkList(Protocol):
     async def release(self, claim: Claim, pause_seconds: float) -> None:
         """Let an entry go and let nobody take it before the pause is over."""
 
+    async def caught_up(self) -> None:
+        """Return when the list has all that was in the log when this was called."""
+
+    async def wait(self, poll_seconds: float) -> None:
+        """Return when there may be new entries, or when the poll is due."""
+
 
 class Clock(Protocol):
     """Business time."""
@@ -175,6 +188,21 @@ class CounterpartyUnavailable(CounterpartyError):
 
 class OutcomeUnknown(CounterpartyError):
     """A time-out or broken answer: it may or may not have done it. Ask by id, never do it anew."""
+
+
+class CounterpartyRefused(CounterpartyError):
+    """It says that this is never allowed (an unknown id, more than was held); the message quotes no personal data."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardDescription:
+    """What may be known of a card outside the gateway."""
+
+    kind: PaymentMethodKind
+    brand: str
+    last_four: str
+    expiry_year: int
+    expiry_month: int
 
 
 class PaymentStatus(StrEnum):
@@ -203,7 +231,13 @@ class PaymentIntent:
 
 
 class Payments(Protocol):
-    """A payment gateway with manual capture. Every call may raise CounterpartyUnavailable or OutcomeUnknown."""
+    """A payment gateway with manual capture.
+
+    Every call may raise CounterpartyUnavailable or OutcomeUnknown, and CounterpartyRefused for what is never allowed.
+    """
+
+    async def card(self, token: str) -> CardDescription:
+        """The card behind a token; raises CounterpartyRefused for a token that it never gave."""
 
     async def create_intent(
         self, idempotency_key: str, order_id: UUID, attempt: int, amount: int, currency: str, token: str

@@ -1,8 +1,12 @@
 """The personal data that the vault keeps, as typed records with one canonical form each."""
 
-from typing import ClassVar
+import hashlib
+from collections.abc import Mapping
+from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+from domain.personal_data import VaultReference
 
 
 class VaultRecord(BaseModel):
@@ -79,3 +83,26 @@ class ReceiptDocument(VaultRecord):
     subject: str
     text: str
     html: str
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of the canonical bytes: the same document has the same, whatever the salt."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+class RecordErased(Exception):
+    """The vault no longer has the record; what needs it can't be done any more."""
+
+
+Record = TypeVar("Record", bound=VaultRecord)
+
+
+def opened(
+    records: Mapping[VaultReference, VaultRecord], reference: VaultReference, kind: type[Record]
+) -> Record:
+    """The record at the reference; raises RecordErased if it is gone or of another kind."""
+    record = records.get(reference)
+    if not isinstance(record, kind):
+        message = f"no {kind.KIND} at {reference.id} version {reference.version}"
+        raise RecordErased(message)
+    return record

@@ -84,6 +84,14 @@ class MemoryLedger:
             self._commands[context.command_id] = (context.fingerprint, outcome)
         return outcome
 
+    async def version_of(self, id: UUID) -> int:
+        """See services.ports.EventStore."""
+        return len(self._streams.get(id, ()))
+
+    async def account_of(self, id: UUID) -> UUID | None:
+        """See services.ports.EventStore."""
+        return next((each.account_id for each in self._records if each.event.originator_id == id), None)
+
     def seal(self, id: UUID, version: int, account_id: UUID, record: VaultRecord) -> SealedRecord:
         """See services.ports.Vault."""
         return sealed(id, version, account_id, record)

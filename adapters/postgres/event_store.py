@@ -1,7 +1,7 @@
 """The event store in PostgreSQL: streams loaded in one query, appends through the group commit."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, LiteralString
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -64,3 +64,23 @@ class PostgresEventStore:
         else:  # all of it was recorded before: there is nothing to wait for
             position = Position(0, partition_of(subject.account_id, self._partitions))
         return Outcome(append.result_kind, append.result_id, append.result_version, position)
+
+    async def version_of(self, id: UUID) -> int:
+        """See services.ports.EventStore."""
+        row = await self._one(
+            "SELECT originator_version FROM ledger.events WHERE originator_id = %s"
+            " ORDER BY originator_version DESC LIMIT 1",
+            id,
+        )
+        return int(row[0]) if row else 0
+
+    async def account_of(self, id: UUID) -> UUID | None:
+        """See services.ports.EventStore."""
+        row = await self._one(
+            "SELECT account_id FROM ledger.events WHERE originator_id = %s AND originator_version = 1", id
+        )
+        return row[0] if row else None
+
+    async def _one(self, query: LiteralString, id: UUID) -> tuple[Any, ...] | None:
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            return await (await connection.execute(query, (id,), prepare=True, binary=True)).fetchone()

@@ -7,7 +7,9 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import args_row
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.log.event_log import EventLog
 from adapters.postgres.availability import reporting_unavailability
+from adapters.postgres.wakeups import READ_MODELS, Wakeups
 from services.ports import Claim
 
 # SKIP LOCKED lets workers that look at the same moment take different entries; the WHERE of the upsert is what makes
@@ -37,6 +39,8 @@ UPDATE ledger.work_claims SET expires_at = clock_timestamp() + make_interval(sec
 WHERE list = %(list)s AND entry_id = %(entry)s AND token = %(token)s
 """
 
+_REACHED: Final = "SELECT partition, position FROM projecting.checkpoints WHERE projection = %s"
+
 # A claim whose entry has left the list is of no more use; one whose entry is still there keeps its token.
 _SWEEP: Final[LiteralString] = """
 DELETE FROM ledger.work_claims AS claim WHERE list = %(list)s AND expires_at < clock_timestamp() - interval '1 minute'
@@ -47,15 +51,17 @@ AND NOT EXISTS (SELECT FROM {entries} AS entry WHERE entry.entry_id = claim.entr
 class PostgresWorkList:
     """services.ports.WorkList over the `entries` table of a to-do projection."""
 
-    def __init__(self, name: str, pool: AsyncConnectionPool[AsyncConnection]) -> None:
-        """`name` is the projection's."""
-        self._name, self._pool = name, pool
+    def __init__(self, name: str, pool: AsyncConnectionPool[AsyncConnection], log: EventLog, wakeups: Wakeups) -> None:
+        """`name` is the projection's, `log` what it is built from."""
+        self._name, self._pool, self._log, self._wakeups = name, pool, log, wakeups
+        self._seen = 0
         entries = sql.Identifier(name, "entries")
         self._claim = sql.SQL(_CLAIM).format(entries=entries)
         self._sweep = sql.SQL(_SWEEP).format(entries=entries)
 
     async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Claim]:
         """See services.ports.WorkList."""
+        self._seen = self._wakeups.count(READ_MODELS)
         parameters = {"list": self._name, "owner": owner, "limit": limit, "seconds": lease_seconds}
         async with reporting_unavailability(), self._pool.connection() as connection:
             async with connection.cursor(row_factory=args_row(Claim)) as cursor:
@@ -71,6 +77,21 @@ class PostgresWorkList:
     async def release(self, claim: Claim, pause_seconds: float) -> None:
         """See services.ports.WorkList."""
         await self.keep(claim, pause_seconds)
+
+    async def caught_up(self) -> None:
+        """See services.ports.WorkList."""
+        ends = dict(await self._log.ends())
+        while True:
+            seen = self._wakeups.count(READ_MODELS)
+            async with reporting_unavailability(), self._pool.connection() as connection:
+                reached: dict[int, int] = dict(await (await connection.execute(_REACHED, (self._name,))).fetchall())
+            if all(reached.get(partition, 0) >= position for partition, position in ends.items()):
+                return
+            await self._wakeups.wait(READ_MODELS, seen, 1.0)
+
+    async def wait(self, poll_seconds: float) -> None:
+        """See services.ports.WorkList."""
+        await self._wakeups.wait(READ_MODELS, self._seen, poll_seconds)
 
     async def sweep(self) -> None:
         """Delete claims that were given up and whose entries are done."""

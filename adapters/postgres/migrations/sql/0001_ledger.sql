@@ -14,6 +14,9 @@ BEGIN
             END;
         END IF;
     END LOOP;
+    IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+        EXECUTE format('GRANT seatledger_owner TO %I', current_user);
+    END IF;
 END
 $$;
 
@@ -25,6 +28,8 @@ BEGIN
 END
 $$;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO seatledger_app;
+GRANT SELECT ON public.alembic_version TO seatledger_app; -- each start compares it with what the program needs
 
 CREATE SCHEMA ledger AUTHORIZATION seatledger_owner;
 SET LOCAL ROLE seatledger_owner;

@@ -1,0 +1,222 @@
+"""Proceed to Payment, Save and Proceed to Service Order, Place Service Order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from domain.account import BillingAccount
+from domain.calendar import business_day
+from domain.identifiers import document_number, order_id, vault_id
+from domain.order import OrderDetails, ServiceOrder
+from domain.personal_data import PaymentMethod, VaultReference
+from domain.quote import Quote, QuoteOrigin, QuotingRules
+from domain.refusals import NoAutomaticPaymentMethod, QuoteChanged, TermsVersionUnknown
+from domain.subscription import Subscription
+from services.accounts import payment_method
+from services.deciding import decided
+from services.ports import (
+    CommandContext,
+    EventStore,
+    Outcome,
+    Payments,
+    SealedRecord,
+    Vault,
+    VatIdFormat,
+)
+from services.vault_records import Address, Contact, GatewayToken, PurchaseOrder, RequestContext, VaultRecord
+
+PROCESSING_TIME: Final = timedelta(hours=24)
+"""How long an order may take (help article, note below Place Service Order)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceServiceOrder:
+    """The admin reviewed the order at `version` and places it. `page_digest`: hex SHA-256 of the page shown."""
+
+    order_id: UUID
+    version: int
+    terms_version: str
+    po_number: str | None
+    request_context: RequestContext
+    page_digest: str | None = None
+
+
+class Ordering:
+    """Service orders up to the moment a worker takes over."""
+
+    def __init__(
+        self,
+        events: EventStore,
+        vault: Vault,
+        payments: Payments,
+        vat_ids: VatIdFormat,
+        rules: QuotingRules,
+        terms_version: str,
+    ) -> None:
+        """`terms_version` are the terms that an order must name to be placed."""
+        self._events, self._vault, self._payments, self._vat_ids = events, vault, payments, vat_ids
+        self._rules, self._terms_version = rules, terms_version
+
+    async def prepare(self, quote_id: UUID, context: CommandContext) -> Outcome:
+        """The quote's one service order as a draft with the account's details; the one that is there if there is."""
+        id = order_id(quote_id)
+
+        async def attempt() -> Outcome:
+            streams = await self._events.load(quote_id, id, context=context)
+            if streams.done:
+                return streams.done
+            there = streams.find(ServiceOrder, id)
+            if there:
+                return await self._events.append(there, context=context)
+            quote = streams.require(Quote, quote_id)
+            quote.must_be_open(context.now)
+            account = (await self._events.load(quote.account_id)).require(BillingAccount, quote.account_id)
+            order = ServiceOrder(
+                id=id,
+                account_id=account.id,
+                number=document_number("O", id),
+                quote_id=quote.id,
+                quote_digest=quote.content_digest,
+                seller=quote.seller,
+                currency=quote.currency,
+                time_zone=quote.time_zone,
+                lines=quote.lines,
+                details=OrderDetails(
+                    payment_method=account.payment_method,
+                    legal_name=account.legal_name,
+                    billing_contact=account.billing_contact,
+                    billing_address=account.billing_address,
+                    admin_contact=None,
+                ),
+                locale=account.language,
+                timestamp=context.now,
+            )
+            return await self._events.append(order, context=context, unchanged=(quote, account))
+
+        return await decided(attempt)
+
+    async def change_admin_contact(self, id: UUID, version: int, contact: Contact, context: CommandContext) -> Outcome:
+        """Name the admin who gets a seat of each product on the quote."""
+
+        def changed(order: ServiceOrder) -> tuple[SealedRecord, OrderDetails]:
+            sealed = self._sealed(order, "admin_contact", order.details.admin_contact, contact)
+            return sealed, replace(order.details, admin_contact=sealed.reference)
+
+        return await self._change(id, version, changed, context)
+
+    async def change_billing_address(self, id: UUID, version: int, address: Address, context: CommandContext) -> Outcome:
+        """Bill this order to another address of the country that the quote's tax was made for."""
+
+        def changed(order: ServiceOrder) -> tuple[SealedRecord, OrderDetails]:
+            if address.country != order.lines[0].tax_country:
+                raise QuoteChanged(quote_id=order.quote_id, reason="tax country")
+            sealed = self._sealed(order, Address.KIND, order.details.billing_address, address)
+            return sealed, replace(order.details, billing_address=sealed.reference)
+
+        return await self._change(id, version, changed, context)
+
+    async def change_payment_method(self, id: UUID, version: int, token: str, context: CommandContext) -> Outcome:
+        """Pay this order with the card behind a gateway token; allowed after a decline, too."""
+        card = await self._payments.card(token)
+
+        def changed(order: ServiceOrder) -> tuple[SealedRecord, OrderDetails]:
+            before = order.details.payment_method.token if order.details.payment_method else None
+            sealed = self._sealed(order, GatewayToken.KIND, before, GatewayToken(token=token))
+            return sealed, replace(order.details, payment_method=payment_method(sealed.reference, card))
+
+        return await self._change(id, version, changed, context)
+
+    async def place(self, command: PlaceServiceOrder, context: CommandContext) -> Outcome:
+        """Accept the quote and place its order in one append; from here on the workers carry it out."""
+        if command.terms_version != self._terms_version:
+            raise TermsVersionUnknown(terms_version=command.terms_version, current=self._terms_version)
+
+        async def attempt() -> Outcome:
+            streams = await self._events.load(command.order_id, context=context)
+            if streams.done:
+                return streams.done
+            order = streams.require(ServiceOrder, command.order_id)
+            order.must_be_at(command.version)
+            order.must_be_prepared()
+            subscription_ids = [line.subscription_id for line in order.lines]
+            others = await self._events.load(order.account_id, order.quote_id, *subscription_ids)
+            account = others.require(BillingAccount, order.account_id)
+            quote = others.require(Quote, order.quote_id)
+            if quote.origin is QuoteOrigin.SELF_SERVICE:
+                account.must_be_eligible()
+            method = _valid_card(order, context)
+            lines = quote.lines_on_order(
+                account, self._vat_ids.country_of(account.vat_id), self._rules, context.now
+            )
+            quote.accept(order.id, context.now)
+            account.close_quote(quote.id, context.now)
+            vault = self._seal_placing(command, order)
+            order.place(
+                lines,
+                method,
+                command.terms_version,
+                vault[1].reference if len(vault) > 1 else None,
+                vault[0].reference,
+                command.page_digest,
+                context.now + PROCESSING_TIME,
+                context.now,
+            )
+            day = business_day(context.now, quote.time_zone)
+            subscriptions = [others.require(Subscription, id) for id in subscription_ids]
+            for line, subscription in zip(lines, subscriptions, strict=True):
+                subscription.order_seats(order.id, quote.id, line.seats_to_add, day, context.now)
+            return await self._events.append(
+                order, quote, account, *subscriptions, context=context, vault=vault, result=order
+            )
+
+        return await decided(attempt)
+
+    def _seal_placing(self, command: PlaceServiceOrder, order: ServiceOrder) -> list[SealedRecord]:
+        sealed = [
+            self._vault.seal(vault_id(order.id, RequestContext.KIND), 1, order.account_id, command.request_context)
+        ]
+        if command.po_number:
+            purchase_order = PurchaseOrder(number=command.po_number)
+            sealed.append(
+                self._vault.seal(vault_id(order.id, PurchaseOrder.KIND), 1, order.account_id, purchase_order)
+            )
+        return sealed
+
+    def _sealed(
+        self, order: ServiceOrder, kind: str, before: VaultReference | None, record: VaultRecord
+    ) -> SealedRecord:
+        """The record as the next version of the order's own; what stood there before may be the account's."""
+        record_id = vault_id(order.id, kind)
+        version = before.version + 1 if before and before.id == record_id else 1
+        return self._vault.seal(record_id, version, order.account_id, record)
+
+    async def _change(
+        self,
+        id: UUID,
+        version: int,
+        changed: Callable[[ServiceOrder], tuple[SealedRecord, OrderDetails]],
+        context: CommandContext,
+    ) -> Outcome:
+        async def attempt() -> Outcome:
+            streams = await self._events.load(id, context=context)
+            if streams.done:
+                return streams.done
+            order = streams.require(ServiceOrder, id)
+            order.must_be_at(version)
+            sealed, details = changed(order)
+            order.change_details(details, context.now)
+            return await self._events.append(order, context=context, vault=(sealed,))
+
+        return await decided(attempt)
+
+
+def _valid_card(order: ServiceOrder, context: CommandContext) -> PaymentMethod:
+    method = order.details.payment_method
+    if method is None:
+        raise NoAutomaticPaymentMethod(account_id=order.account_id, reason="none")
+    day = business_day(context.now, order.time_zone)
+    if method.expired(day.year, day.month):
+        raise NoAutomaticPaymentMethod(account_id=order.account_id, reason="expired")
+    return method

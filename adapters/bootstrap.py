@@ -1,0 +1,180 @@
+"""The one place that wires: settings to connections, connections to adapters, adapters to services."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.admin_directory.sandbox import SandboxAdminDirectory
+from adapters.clock import MovableClock
+from adapters.documents.receipt import ReceiptTemplates
+from adapters.identity.sandbox import ISSUER, SandboxIdentity
+from adapters.identity.tokens import TokenChecker
+from adapters.ledger import Ledger, Sandbox
+from adapters.log.direct import DirectLog
+from adapters.mail.sandbox import SandboxMailer
+from adapters.payments.sandbox import SandboxPayments
+from adapters.postgres import schema
+from adapters.postgres.event_store import PostgresEventStore
+from adapters.postgres.group_commit import GroupCommit
+from adapters.postgres.projecting import ProjectionWorker
+from adapters.postgres.read_models import PortalQueries
+from adapters.postgres.sandbox_books import PostgresBooks
+from adapters.postgres.vault import PostgresVault
+from adapters.postgres.wakeups import EVENTS, Wakeups
+from adapters.postgres.work_lists import PostgresWorkList
+from adapters.provisioning.sandbox import SandboxProvisioning
+from adapters.settings import Settings, SettingsError
+from adapters.vat_ids import StdnumVatIds
+from projections.fulfilment_todo import fulfilment_todo
+from projections.portal import portal
+from projections.receipts_todo import receipts_todo
+from projections.timers import timers
+from services.accounts import Accounts
+from services.fulfilment import Counterparties, Fulfilment
+from services.ordering import Ordering
+from services.quoting import Quoting
+from services.receipts import ReceiptMail, Receipts
+from services.working import Pace, Work, Worker
+
+PROJECTIONS = (portal, fulfilment_todo, receipts_todo, timers)
+
+Pool = AsyncConnectionPool[AsyncConnection]
+
+
+def owner_name() -> str:
+    """This process among all workers: host and process id."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def check_schema(url: str, settings: Settings) -> None:
+    """Raise SchemaError unless the database is what this version needs."""
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+            schema.check(connection, settings.partitions)
+    except psycopg.OperationalError as error:
+        message = f"DATABASE_URL: the database does not answer: {str(error).splitlines()[0]}"
+        raise schema.SchemaError(message) from None
+
+
+def _connecting(url: str) -> Callable[[], Any]:
+    def connect() -> Any:
+        return AsyncConnection.connect(url, autocommit=True, prepare_threshold=1, connect_timeout=5)
+
+    return connect
+
+
+async def _tune(connection: AsyncConnection) -> None:
+    await connection.set_autocommit(True)
+    connection.prepare_threshold = 1
+
+
+@asynccontextmanager
+async def opened_ledger(settings: Settings, url: str) -> AsyncIterator[Ledger]:
+    """The ledger at this database, open until the block ends. Raises SettingsError without counterparties."""
+    if not settings.sandbox:
+        message = "SANDBOX: no payment gateway is configured; set SANDBOX=1 to work with the sandbox counterparties"
+        raise SettingsError(message)
+    pool: Pool = AsyncConnectionPool(
+        url, min_size=2, max_size=settings.database_connections, open=False, configure=_tune, timeout=5.0
+    )
+    wakeups = Wakeups(_connecting(url))
+    writer = GroupCommit(_connecting(url), lambda _: wakeups.ring(EVENTS), settings.append_queue)
+    # The sandbox is another company's system as far as the ledger is concerned: it has connections of its own.
+    async with pool, AsyncConnectionPool(url, min_size=1, max_size=8, open=False, configure=_tune) as sandbox_pool:
+        wakeups.start()
+        writer.start()
+        try:
+            yield _wired(settings, pool, writer, wakeups, PostgresBooks(sandbox_pool))
+        finally:
+            await writer.stop()
+            await wakeups.stop()
+
+
+def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups, books: PostgresBooks) -> Ledger:
+    clock = MovableClock(books)
+    sandbox = Sandbox(
+        books=books,
+        identity=SandboxIdentity(books),
+        payments=SandboxPayments(books, clock),
+        admin_directory=SandboxAdminDirectory(books),
+        provisioning=SandboxProvisioning(books),
+        mailer=SandboxMailer(books, clock, settings.seller_email),
+    )
+    events, vault = PostgresEventStore(pool, writer, settings.partitions), PostgresVault(pool)
+    vat_ids, rules = StdnumVatIds(), settings.quoting_rules
+    log = DirectLog(pool, wakeups)
+    owner = owner_name()
+    return Ledger(
+        settings=settings,
+        events=events,
+        writer=writer,
+        vault=vault,
+        queries=PortalQueries(pool, wakeups),
+        clock=clock,
+        tokens=TokenChecker(ISSUER, sandbox.identity.public_keys),
+        accounts=Accounts(events, vault, sandbox.payments),
+        quoting=Quoting(events, vat_ids, rules),
+        ordering=Ordering(events, vault, sandbox.payments, vat_ids, rules, settings.terms_version),
+        sandbox=sandbox,
+        pool=pool,
+        log=log,
+        wakeups=wakeups,
+        projections=[ProjectionWorker(each, DirectLog(pool, wakeups), pool, wakeups, owner) for each in PROJECTIONS],
+        workers=_workers(settings, events, vault, clock, sandbox, pool, wakeups, owner),
+    )
+
+
+def _workers(
+    settings: Settings,
+    events: PostgresEventStore,
+    vault: PostgresVault,
+    clock: MovableClock,
+    sandbox: Sandbox,
+    pool: Pool,
+    wakeups: Wakeups,
+    owner: str,
+) -> dict[str, Worker]:
+    receipts = Receipts(events, vault, clock, ReceiptTemplates(settings.seller), settings.seller_time_zone)
+    outside = Counterparties(sandbox.payments, sandbox.admin_directory, sandbox.provisioning)
+    log = DirectLog(pool, wakeups)
+    pace = Pace(at_once=settings.workers_at_once)
+    work: dict[str, Work] = {
+        fulfilment_todo.name: Fulfilment(events, vault, clock, outside, receipts),
+        receipts_todo.name: ReceiptMail(events, vault, clock, sandbox.mailer, settings.mail_domain),
+    }
+    return {
+        name: Worker(PostgresWorkList(name, pool, log, wakeups), each, owner, pace) for name, each in work.items()
+    }
+
+
+@asynccontextmanager
+async def projecting(ledger: Ledger) -> AsyncIterator[None]:
+    """Keep the read models up to date while the block runs."""
+    for projection in ledger.projections:
+        projection.start()
+    try:
+        yield
+    finally:
+        for projection in ledger.projections:
+            await projection.stop()
+
+
+@asynccontextmanager
+async def working(ledger: Ledger) -> AsyncIterator[None]:
+    """Carry orders out and mail receipts while the block runs."""
+    tasks = [asyncio.create_task(worker.run(), name=name) for name, worker in ledger.workers.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task

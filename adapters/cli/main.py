@@ -1,0 +1,142 @@
+"""The commands. Exit 0: done; 1: refused or found wrong; 2: wrong use or settings."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from adapters.cli.database import database, must_be_external
+from adapters.postgres.embedded import EmbeddedPostgresError, erase
+from adapters.postgres.schema import SchemaError
+from adapters.settings import Settings, SettingsError, from_environment
+from services.ports import StoreUnavailable
+
+app = typer.Typer(
+    name="seatledger",
+    help="Order processing behind the Corporate Billing Portal.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """End with one plain line and exit code 2 for what the user can mend."""
+    try:
+        yield
+    except (SettingsError, SchemaError, EmbeddedPostgresError, StoreUnavailable) as error:
+        err.print(f"seatledger: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine on the fastest loop there is."""
+    if sys.platform == "win32":
+        asyncio.run(main())
+        return
+    import uvloop  # noqa: PLC0415 -- not on Windows
+
+    uvloop.run(main())
+
+
+def _log_plainly() -> None:
+    logging.basicConfig(
+        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=err, show_path=False)]
+    )
+
+
+@app.command()
+def dev() -> None:
+    """Everything in one terminal: embedded PostgreSQL, sample accounts, API, workers, inbox. For trying and developing."""
+    from adapters.cli.dev import run_dev  # noqa: PLC0415 -- each command imports what it needs: starting is felt
+
+    _log_plainly()
+    with plain_errors():
+        run_dev(from_environment(), out)
+
+
+@app.command()
+def serve(workers: Annotated[bool, typer.Option(help="work off the to-do lists in this process, too")] = False) -> None:
+    """Serve the API on a migrated database (DATABASE_URL)."""
+    from adapters.bootstrap import check_schema  # noqa: PLC0415
+    from adapters.cli.serving import listening_socket, serve_api  # noqa: PLC0415
+
+    _log_plainly()
+    with plain_errors():
+        settings = from_environment()
+        must_be_external(settings)
+        with database(settings, stop_after=False) as found:
+            check_schema(found.application_url, settings)
+            listener = listening_socket(settings)
+            run(lambda: serve_api(settings, found.application_url, listener, with_workers=workers))
+
+
+@app.command()
+def work() -> None:
+    """Carry out orders and mail receipts (DATABASE_URL)."""
+    from adapters.bootstrap import check_schema  # noqa: PLC0415
+    from adapters.cli.serving import work_only  # noqa: PLC0415
+
+    _log_plainly()
+    with plain_errors():
+        settings = from_environment()
+        must_be_external(settings)
+        with database(settings, stop_after=False) as found:
+            check_schema(found.application_url, settings)
+            run(lambda: work_only(settings, found.application_url))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema up to date (DATABASE_OWNER_URL, else DATABASE_URL, else the embedded server)."""
+    from adapters.postgres import schema  # noqa: PLC0415
+
+    with plain_errors():
+        settings = from_environment()
+        with database(settings, stop_after=False) as found:
+            before = schema.migrate(found.owner_url, settings.partitions)
+        unchanged = before == schema.HEAD
+        out.print(f"The schema is at {schema.HEAD}" + (" as before." if unchanged else f" (was {before or 'empty'})."))
+
+
+@app.command()
+def seed() -> None:
+    """Put about 50 sample accounts into the ledger; again, it adds nothing."""
+    from adapters.bootstrap import opened_ledger, projecting  # noqa: PLC0415
+    from adapters.cli.progress import seeding_with_progress  # noqa: PLC0415
+
+    with plain_errors():
+        settings = _sandboxed(from_environment())
+        with database(settings, stop_after=False) as found:
+
+            async def main() -> None:
+                async with opened_ledger(settings, found.application_url) as ledger, projecting(ledger):
+                    await seeding_with_progress(ledger, out)
+
+            run(main)
+
+
+@app.command()
+def reset(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False) -> None:
+    """Delete the embedded server's data of this checkout: every event of it is lost."""
+    with plain_errors():
+        settings = from_environment()
+        if not settings.data_folder.exists():
+            out.print("Nothing to delete.")
+            return
+        if not yes and not typer.confirm(f"Delete all data in {settings.data_folder}?"):
+            raise typer.Exit(1)
+        erase(settings.data_folder)
+        out.print("Deleted. The next `make run` begins anew.")
+
+
+def _sandboxed(settings: Settings) -> Settings:
+    return settings.model_copy(update={"sandbox": True})

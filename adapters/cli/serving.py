@@ -1,0 +1,58 @@
+"""Runs the web application and the workers in this process until it is told to stop."""
+
+import asyncio
+import logging
+import signal
+import socket
+from contextlib import AsyncExitStack
+
+import uvicorn
+from fastapi import FastAPI
+
+from adapters.bootstrap import opened_ledger, projecting, working
+from adapters.http.application import application
+from adapters.http.sandbox_pages import add_sandbox_pages
+from adapters.settings import Settings, SettingsError
+
+_log = logging.getLogger(__name__)
+
+
+def listening_socket(settings: Settings) -> socket.socket:
+    """A socket on the settings' address; raises SettingsError if it can't be had."""
+    listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        message = f"PORT: {settings.host}:{settings.port} can't be used ({error.strerror}); set PORT to another"
+        raise SettingsError(message) from None
+    return listener
+
+
+async def serve_api(settings: Settings, url: str, listener: socket.socket, *, with_workers: bool) -> None:
+    """Serve the API, keep the read models up to date and, if asked, work off the to-do lists, until SIGTERM or SIGINT."""
+    async with AsyncExitStack() as stack:
+        ledger = await stack.enter_async_context(opened_ledger(settings, url))
+        await stack.enter_async_context(projecting(ledger))
+        if with_workers:
+            await stack.enter_async_context(working(ledger))
+        app = application(ledger)
+        add_sandbox_pages(app)
+        await _served(app, listener)
+
+
+async def work_only(settings: Settings, url: str) -> None:
+    """Keep the read models up to date and work off the to-do lists, until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with opened_ledger(settings, url) as ledger, projecting(ledger), working(ledger):
+        await stop.wait()
+
+
+async def _served(app: FastAPI, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=5
+    )
+    await uvicorn.Server(config).serve([listener])

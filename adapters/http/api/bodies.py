@@ -1,0 +1,116 @@
+"""What requests carry: strict types, bounded text, and no card number anywhere."""
+
+import unicodedata
+from typing import Annotated, Final
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StringConstraints, ValidationInfo
+
+from domain.card_numbers import contains_card_number
+from domain.quote import CartLine
+from domain.refusals import CardNumberRefused
+from services.vault_records import Address, Contact
+
+
+def _harmless(text: str, info: ValidationInfo) -> str:
+    if contains_card_number(text):
+        raise CardNumberRefused(field=info.field_name or "")
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"} for character in text):
+        message = "control characters are not allowed"
+        raise ValueError(message)
+    return text
+
+
+_Harmless: Final = AfterValidator(_harmless)
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _Harmless]
+Email = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s<>,;:\"]+@[^@\s<>,;:\"]+\.[^@\s<>,;:\".]+$"), _Harmless
+]
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\+[1-9][0-9]{6,14}$"), _Harmless]
+Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+MinorUnits = Annotated[StrictInt, Field(ge=0, le=10**12)]
+
+
+class Body(BaseModel):
+    """A request's body; a member that is not known is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CartLineBody(Body):
+    """New Seat Qty: seats to ADD to the subscription. `unit_price` (minor units, seat and term) is a sales rep's to give."""
+
+    subscription_id: UUID
+    seats_to_add: StrictInt = Field(examples=[3])
+    unit_price: MinorUnits | None = None
+
+    @property
+    def line(self) -> CartLine:
+        """For the domain."""
+        return CartLine(self.subscription_id, self.seats_to_add, self.unit_price)
+
+
+class PreviewBody(Body):
+    """A cart to be priced."""
+
+    lines: Annotated[tuple[CartLineBody, ...], Field(max_length=500)]
+
+
+class IssueQuoteBody(PreviewBody):
+    """A cart to be saved. `replaces` is required: the open quote's id, or null if none is open."""
+
+    replaces: UUID | None
+    acknowledge_sales_rep_quote: bool = False
+    valid_until: AwareDatetime | None = Field(default=None, description="a sales rep's to give")
+
+
+class AdminContactBody(Body):
+    """The admin who gets a seat of each product on the quote."""
+
+    name: Text = Field(examples=["Jonas Keller"])
+    email: Email = Field(examples=["jonas.keller@example.de"])
+    phone: Phone | None = None
+
+    @property
+    def contact(self) -> Contact:
+        """For the vault."""
+        return Contact(name=self.name, email=self.email, phone=self.phone)
+
+
+class BillingAddressBody(Body):
+    """Where this order is billed to."""
+
+    street: Text = Field(examples=["Lindenstraße 7"])
+    postal_code: Annotated[Text, StringConstraints(max_length=16)] = Field(examples=["50674"])
+    city: Text = Field(examples=["Köln"])
+    region: Text | None = None
+    country: Country = Field(examples=["DE"])
+
+    @property
+    def address(self) -> Address:
+        """For the vault."""
+        return Address(**self.model_dump())
+
+
+class PaymentMethodBody(Body):
+    """The token that the payment provider's form gave in place of a card."""
+
+    token: Text = Field(examples=["tok_visa"])
+
+
+class PlaceOrderBody(Body):
+    """The terms that the admin saw, and the company's own reference."""
+
+    terms_version: Text = Field(examples=["2026-01"])
+    po_number: Text | None = Field(default=None, examples=["PO-2026-0815"])
+
+
+class MoveClockBody(Body):
+    """Business time moves forwards."""
+
+    seconds: Annotated[StrictInt, Field(gt=0, le=366 * 86400)]
+
+
+IdempotencyKey = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+Version = Annotated[str, StringConstraints(pattern=r'^"[0-9]{1,9}"$')]
+PositionToken = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}\.[0-9]{1,18}$")]

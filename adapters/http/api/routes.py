@@ -1,0 +1,475 @@
+"""The operations of /v1, each: who, may he, the command or query, the answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from adapters.clock import MovableClock
+from adapters.http.api.bodies import (
+    AdminContactBody,
+    BillingAddressBody,
+    IdempotencyKey,
+    IssueQuoteBody,
+    MoveClockBody,
+    PaymentMethodBody,
+    PlaceOrderBody,
+    PreviewBody,
+    Version,
+)
+from adapters.http.api.representations import (
+    AccountView,
+    LineView,
+    Listed,
+    Money,
+    OrderView,
+    PreviewView,
+    Problem,
+    QuoteView,
+    ReceiptView,
+    SubscriptionView,
+    TimelineView,
+    references_of,
+)
+from adapters.http.callers import (
+    TheCaller,
+    TheLedger,
+    carried_out,
+    permitted_account,
+    permitted_subject,
+    wait_for_position,
+)
+from adapters.http.problems import problem
+from adapters.ledger import Ledger
+from adapters.postgres.read_models import PAGE_AT_MOST
+from domain.envelope import Role
+from domain.order import OrderState
+from domain.pricing import totals
+from domain.quote import QuoteOrigin
+from domain.refusals import NotFound
+from services.authorisation import Caller, Operation, must_be_permitted
+from services.ordering import PlaceServiceOrder
+from services.ports import CommandContext, Outcome
+from services.quoting import IssueQuote
+from services.vault_records import ReceiptDocument, RequestContext, opened
+
+Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key", description="repeat it to repeat a request safely")]
+OptionalKey = Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")]
+IfMatch = Annotated[Version, Header(alias="If-Match", description="the ETag that was read", examples=['"1"'])]
+Limit = Annotated[int, Query(ge=1, le=PAGE_AT_MOST)]
+Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": Problem, "description": "a problem with a stable code"}
+    for status in (400, 401, 403, 404, 409, 410, 412, 413, 422, 428, 503)
+}
+
+router = APIRouter(prefix="/v1", responses=_PROBLEMS)
+_reading = [Depends(wait_for_position)]
+
+
+def _answer(view: BaseModel, status: int = 200, outcome: Outcome | None = None, version: int | None = None) -> Response:
+    """The representation as it is: it was built from typed rows, so checking it again would only cost time."""
+    headers = {"Cache-Control": "no-store"}
+    if outcome and outcome.position.position:
+        headers["Seatledger-Position"] = str(outcome.position)
+    if version is not None:
+        headers["ETag"] = f'"{version}"'
+    return Response(view.model_dump_json(), status, headers, "application/json")
+
+
+def _version(if_match: str) -> int:
+    return int(if_match.strip('"'))
+
+
+# --- accounts ------------------------------------------------------------------------------------------------------
+
+
+@router.get("/accounts", response_model=Listed[AccountView], dependencies=_reading, tags=["accounts"])
+async def list_accounts(ledger: TheLedger, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None) -> Response:
+    """The accounts that the caller may see, by number."""
+    must_be_permitted(caller, Operation.VIEW_ACCOUNTS)
+    restricted = caller.actor.role in {Role.BILLING_ADMIN, Role.SALES_REP}
+    page = await ledger.queries.accounts(caller.accounts if restricted else None, caller.territories, limit, cursor)
+    records = await ledger.vault.read(references_of(page.items))
+    items = tuple(AccountView.of(row, records) for row in page.items)
+    return _answer(Listed[AccountView](items=items, next=page.next))
+
+
+@router.get("/accounts/{account_id}", response_model=AccountView, dependencies=_reading, tags=["accounts"])
+async def get_account(account_id: UUID, ledger: TheLedger, caller: TheCaller) -> Response:
+    """An account: eligibility, card, contact, open quote."""
+    await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
+    row = await ledger.queries.account(account_id)
+    if row is None:
+        raise NotFound(kind="BillingAccount", id=account_id)
+    view = AccountView.of(row, await ledger.vault.read(AccountView.references(row)))
+    return _answer(view, version=row.version)
+
+
+@router.get(
+    "/accounts/{account_id}/subscriptions",
+    response_model=Listed[SubscriptionView],
+    dependencies=_reading,
+    tags=["accounts"],
+)
+async def list_subscriptions(
+    account_id: UUID, ledger: TheLedger, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """The account's subscriptions by number."""
+    await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
+    page = await ledger.queries.subscriptions(account_id, limit, cursor)
+    items = tuple(SubscriptionView.of(row) for row in page.items)
+    return _answer(Listed[SubscriptionView](items=items, next=page.next))
+
+
+@router.get(
+    "/accounts/{account_id}/quotes", response_model=Listed[QuoteView], dependencies=_reading, tags=["quotes"]
+)
+async def list_quotes(
+    account_id: UUID, ledger: TheLedger, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """The account's quotes, newest first."""
+    await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
+    page = await ledger.queries.quotes(account_id, limit, cursor)
+    return _answer(Listed[QuoteView](items=tuple(QuoteView.of(row) for row in page.items), next=page.next))
+
+
+@router.get(
+    "/accounts/{account_id}/orders", response_model=Listed[OrderView], dependencies=_reading, tags=["orders"]
+)
+async def list_orders(
+    account_id: UUID, ledger: TheLedger, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
+    """The account's orders, newest first."""
+    await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
+    page = await ledger.queries.orders(account_id, limit, cursor)
+    records = await ledger.vault.read(ref for row in page.items for ref in OrderView.references(row))
+    return _answer(Listed[OrderView](items=tuple(OrderView.of(row, records) for row in page.items), next=page.next))
+
+
+@router.get(
+    "/accounts/{account_id}/timeline", response_model=Listed[TimelineView], dependencies=_reading, tags=["accounts"]
+)
+async def list_timeline(
+    account_id: UUID, ledger: TheLedger, caller: TheCaller, limit: Limit = 100, cursor: Cursor = None
+) -> Response:
+    """Every event of the account's history, in the order of the log."""
+    await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
+    page = await ledger.queries.timeline(account_id, limit, cursor)
+    return _answer(Listed[TimelineView](items=tuple(TimelineView.of(row) for row in page.items), next=page.next))
+
+
+# --- quotes --------------------------------------------------------------------------------------------------------
+
+
+@router.post("/accounts/{account_id}/quotes/preview", response_model=PreviewView, tags=["quotes"])
+async def preview_quote(account_id: UUID, body: PreviewBody, ledger: TheLedger, caller: TheCaller) -> Response:
+    """Price a cart; stores nothing and needs no Idempotency-Key."""
+    await permitted_account(ledger, caller, Operation.PREVIEW_QUOTE, account_id)
+    account = await ledger.queries.account(account_id)
+    if account is None:
+        raise NotFound(kind="BillingAccount", id=account_id)
+    cart = tuple(line.line for line in body.lines)
+    lines = await ledger.quoting.preview(account_id, cart, await ledger.clock.now())
+    sums, currency = totals(lines), account.currency
+    return _answer(
+        PreviewView(
+            lines=tuple(LineView.of(line, currency) for line in lines),
+            net=Money(amount=sums.net, currency=currency),
+            tax=Money(amount=sums.tax, currency=currency),
+            gross=Money(amount=sums.gross, currency=currency),
+        )
+    )
+
+
+@router.post("/accounts/{account_id}/quotes", response_model=QuoteView, status_code=201, tags=["quotes"])
+async def issue_quote(
+    account_id: UUID, body: IssueQuoteBody, request: Request, ledger: TheLedger, caller: TheCaller, key: Key
+) -> Response:
+    """Save Cart and Review: issue the account's one open quote. The one that it replaces expires at once."""
+    by_rep = caller.actor.role is Role.SALES_REP
+    operation = Operation.ISSUE_SALES_REP_QUOTE if by_rep else Operation.ISSUE_QUOTE
+    await permitted_account(ledger, caller, operation, account_id)
+    if not by_rep and (body.valid_until or any(line.unit_price is not None for line in body.lines)):
+        return problem(422, "VALIDATION_FAILED", "Prices and validity are a sales representative's to give.")
+    command = IssueQuote(
+        account_id=account_id,
+        lines=tuple(line.line for line in body.lines),
+        replaces=body.replaces,
+        acknowledge_sales_rep_quote=body.acknowledge_sales_rep_quote,
+        origin=QuoteOrigin.SALES_REP if by_rep else QuoteOrigin.SELF_SERVICE,
+        valid_until=body.valid_until,
+    )
+
+    async def execute(context: CommandContext) -> Outcome:
+        return await ledger.quoting.issue(command, context)
+
+    outcome = await carried_out(request, ledger, caller, account_id, key, execute)
+    return await _quote_answer(ledger, outcome, 201)
+
+
+@router.get("/quotes/{quote_id}", response_model=QuoteView, dependencies=_reading, tags=["quotes"])
+async def get_quote(quote_id: UUID, ledger: TheLedger, caller: TheCaller) -> Response:
+    """A quote, open or ended."""
+    await permitted_subject(ledger, caller, Operation.VIEW_ACCOUNTS, "Quote", quote_id)
+    row = await ledger.queries.quote(quote_id)
+    if row is None:
+        raise NotFound(kind="Quote", id=quote_id)
+    return _answer(QuoteView.of(row), version=row.version)
+
+
+@router.post("/quotes/{quote_id}/decline", response_model=QuoteView, tags=["quotes"])
+async def decline_quote(
+    quote_id: UUID, request: Request, ledger: TheLedger, caller: TheCaller, key: Key
+) -> Response:
+    """Decline the open quote."""
+    account_id = await permitted_subject(ledger, caller, Operation.DECLINE_QUOTE, "Quote", quote_id)
+
+    async def execute(context: CommandContext) -> Outcome:
+        return await ledger.quoting.decline(quote_id, context)
+
+    return await _quote_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 200)
+
+
+async def _quote_answer(ledger: Ledger, outcome: Outcome, status: int) -> Response:
+    row = await ledger.queries.quote_as_of(outcome.id, outcome.version)
+    return _answer(QuoteView.of(row), status, outcome, row.version)
+
+
+# --- orders --------------------------------------------------------------------------------------------------------
+
+
+@router.post(
+    "/quotes/{quote_id}/orders",
+    response_model=OrderView,
+    status_code=201,
+    responses={200: {"model": OrderView, "description": "it had been prepared before"}},
+    tags=["orders"],
+)
+async def prepare_order(
+    quote_id: UUID, request: Request, ledger: TheLedger, caller: TheCaller, key: Key
+) -> Response:
+    """Proceed to Payment: prepare the quote's one service order, or give it back."""
+    account_id = await permitted_subject(ledger, caller, Operation.PREPARE_ORDER, "Quote", quote_id)
+
+    async def execute(context: CommandContext) -> Outcome:
+        return await ledger.ordering.prepare(quote_id, context)
+
+    outcome = await carried_out(request, ledger, caller, account_id, key, execute)
+    return await _order_answer(ledger, outcome, 201 if outcome.position.position else 200)
+
+
+async def _change(
+    request: Request,
+    ledger: Ledger,
+    caller: Caller,
+    order_id: UUID,
+    key: str | None,
+    execute: Callable[[CommandContext], Awaitable[Outcome]],
+) -> Response:
+    account_id = await permitted_subject(ledger, caller, Operation.CHANGE_ORDER, "ServiceOrder", order_id)
+    return await _order_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 200)
+
+
+@router.put("/orders/{order_id}/admin-contact", response_model=OrderView, tags=["orders"])
+async def change_admin_contact(
+    order_id: UUID,
+    body: AdminContactBody,
+    request: Request,
+    ledger: TheLedger,
+    caller: TheCaller,
+    if_match: IfMatch,
+    key: OptionalKey = None,
+) -> Response:
+    """Name the admin who is created or updated and gets a seat of each product on the quote."""
+
+    async def execute(context: CommandContext) -> Outcome:
+        return await ledger.ordering.change_admin_contact(order_id, _version(if_match), body.contact, context)
+
+    return await _change(request, ledger, caller, order_id, key, execute)
+
+
+@router.put("/orders/{order_id}/billing-address", response_model=OrderView, tags=["orders"])
+async def change_billing_address(
+    order_id: UUID,
+    body: BillingAddressBody,
+    request: Request,
+    ledger: TheLedger,
+    caller: TheCaller,
+    if_match: IfMatch,
+    key: OptionalKey = None,
+) -> Response:
+    """Bill this order to another address in the same country."""
+
+    async def execute(context: CommandContext) -> Outcome:
+        return await ledger.ordering.change_billing_address(order_id, _version(if_match), body.address, context)
+
+    return await _change(request, ledger, caller, order_id, key, execute)
+
+
+@router.put("/orders/{order_id}/payment-method", response_model=OrderView, tags=["orders"])
+async def change_payment_method(
+    order_id: UUID,
+    body: PaymentMethodBody,
+    request: Request,
+    ledger: TheLedger,
+    caller: TheCaller,
+    if_match: IfMatch,
+    key: OptionalKey = None,
+) -> Response:
+    """Pay this order with another card."""
+
+    async def execute(context: CommandContext) -> Outcome:
+        return await ledger.ordering.change_payment_method(order_id, _version(if_match), body.token, context)
+
+    return await _change(request, ledger, caller, order_id, key, execute)
+
+
+@router.post("/orders/{order_id}/place", response_model=OrderView, status_code=202, tags=["orders"])
+async def place_order(
+    order_id: UUID,
+    body: PlaceOrderBody,
+    request: Request,
+    ledger: TheLedger,
+    caller: TheCaller,
+    if_match: IfMatch,
+    key: Key,
+) -> Response:
+    """Place Service Order: accept the quote and place its order at once. Processing may take up to 24 hours."""
+    account_id = await permitted_subject(ledger, caller, Operation.PLACE_ORDER, "ServiceOrder", order_id)
+    agent = request.headers.get("user-agent")
+    command = PlaceServiceOrder(
+        order_id=order_id,
+        version=_version(if_match),
+        terms_version=body.terms_version,
+        po_number=body.po_number,
+        request_context=RequestContext(
+            ip=request.client.host if request.client else None, user_agent=agent and agent[:500]
+        ),
+    )
+
+    async def execute(context: CommandContext) -> Outcome:
+        return await ledger.ordering.place(command, context)
+
+    return await _order_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 202)
+
+
+async def _order_answer(ledger: Ledger, outcome: Outcome, status: int) -> Response:
+    row = await ledger.queries.order_as_of(outcome.id, outcome.version)
+    view = OrderView.of(row, await ledger.vault.read(OrderView.references(row)))
+    return _answer(view, status, outcome, row.version)
+
+
+@router.get("/orders/{order_id}", response_model=OrderView, dependencies=_reading, tags=["orders"])
+async def get_order(order_id: UUID, ledger: TheLedger, caller: TheCaller) -> Response:
+    """A service order and how far it is."""
+    await permitted_subject(ledger, caller, Operation.VIEW_ACCOUNTS, "ServiceOrder", order_id)
+    row = await ledger.queries.order(order_id)
+    if row is None:
+        raise NotFound(kind="ServiceOrder", id=order_id)
+    view = OrderView.of(row, await ledger.vault.read(OrderView.references(row)))
+    return _answer(view, version=row.version)
+
+
+@router.get(
+    "/orders/{order_id}/receipt",
+    response_model=ReceiptView,
+    responses={200: {"content": {"text/html": {}, "text/plain": {}}}},
+    dependencies=_reading,
+    tags=["orders"],
+)
+async def get_receipt(
+    order_id: UUID, ledger: TheLedger, caller: TheCaller, accept: Annotated[str, Header()] = "application/json"
+) -> Response:
+    """The order's receipt: as JSON, or by Accept as the HTML or text that was mailed."""
+    await permitted_subject(ledger, caller, Operation.VIEW_RECEIPT, "ServiceOrder", order_id)
+    order = await ledger.queries.order(order_id)
+    receipt = await ledger.queries.receipt(order.receipt_id) if order and order.receipt_id else None
+    if order is None or receipt is None:
+        raise NotFound(kind="Receipt", id=order_id)
+    records = await ledger.vault.read((receipt.document, *OrderView.references(order)))
+    if "text/html" in accept or "text/plain" in accept:
+        document = opened(records, receipt.document, ReceiptDocument)
+        as_html = "text/html" in accept
+        return Response(
+            document.html if as_html else document.text,
+            headers={"Cache-Control": "no-store", "Content-Language": receipt.locale},
+            media_type="text/html" if as_html else "text/plain",
+        )
+    return _answer(
+        ReceiptView(
+            number=receipt.receipt_number,
+            order_id=order_id,
+            issued_on=receipt.issued_on,
+            locale=receipt.locale,
+            document_digest=receipt.document_digest,
+            order=OrderView.of(order, records),
+        )
+    )
+
+
+@router.get("/orders/{order_id}/progress", response_class=StreamingResponse, dependencies=_reading, tags=["orders"])
+async def follow_order(
+    order_id: UUID,
+    ledger: TheLedger,
+    caller: TheCaller,
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", pattern=r"^[0-9]{1,18}$")] = None,
+) -> Response:
+    """Server-sent events: each event of the order's account from Last-Event-ID on, until the receipt is sent."""
+    account_id = await permitted_subject(ledger, caller, Operation.VIEW_ACCOUNTS, "ServiceOrder", order_id)
+    return StreamingResponse(
+        _progress(ledger, account_id, order_id, int(last_event_id or 0)),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+_FOLLOW_SECONDS: Final = 3600.0
+_ENDED: Final = {OrderState.CANCELLED.value}
+
+
+async def _progress(ledger: Ledger, account_id: UUID, order_id: UUID, position: int) -> AsyncIterator[str]:
+    """Events as `id: position`, `event: type`, `data: the timeline's item`; a comment each 15 s keeps proxies awake."""
+    give_up_at = asyncio.get_running_loop().time() + _FOLLOW_SECONDS
+    quiet_since = asyncio.get_running_loop().time()
+    while (now := asyncio.get_running_loop().time()) < give_up_at:
+        seen = ledger.queries.news()
+        rows = await ledger.queries.timeline_after(account_id, position, PAGE_AT_MOST)
+        for row in rows:
+            position = row.position
+            yield f"id: {position}\nevent: {row.topic}\ndata: {TimelineView.of(row).model_dump_json()}\n\n"
+        if rows:
+            quiet_since = now
+            continue
+        order = await ledger.queries.order(order_id)
+        if order and (order.receipt_sent or order.state in _ENDED):
+            return
+        if now - quiet_since > 15:  # noqa: PLR2004 -- seconds, see the docstring
+            quiet_since = now
+            yield ": still here\n\n"
+        await ledger.queries.wait_for_news(seen, 1.0)
+
+
+# --- operation -----------------------------------------------------------------------------------------------------
+
+
+class ClockView(BaseModel):
+    """Business time."""
+
+    now: Any
+
+
+@router.post("/clock", tags=["operation"])
+async def move_clock(body: MoveClockBody, ledger: TheLedger, caller: TheCaller) -> Response:
+    """Move business time forwards; only where the clock is movable, and never back."""
+    must_be_permitted(caller, Operation.MOVE_CLOCK)
+    if not isinstance(ledger.clock, MovableClock):
+        raise NotFound(kind="Clock", id=UUID(int=0))
+    return _answer(ClockView(now=await ledger.clock.move(body.seconds)))

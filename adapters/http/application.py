@@ -1,0 +1,54 @@
+"""The web application over an open ledger."""
+
+from fastapi import FastAPI, Response
+from fastapi.responses import JSONResponse
+
+from adapters.http import problems
+from adapters.http.api.routes import router
+from adapters.http.body_limit import BodyLimit
+from adapters.http.callers import TheLedger
+from adapters.ledger import Ledger
+from services.ports import StoreUnavailable
+
+_DESCRIPTION = """
+Order processing behind the Corporate Billing Portal: quote, payment, seats, receipt.
+
+Money is in minor units with its currency. Every POST carries an Idempotency-Key. A command answers with
+Seatledger-Position; a query with Seatledger-Wait-For answers once its read model is that far. ETags are stream
+versions. Refusals are RFC 9457 problems with a stable `code`.
+"""
+
+
+def application(ledger: Ledger) -> FastAPI:
+    """The API with health checks; pages of the sandbox are added by who serves the embedded default."""
+    app = FastAPI(
+        title="Seatledger",
+        version="0.1.0",
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0"},
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.ledger = ledger
+    problems.install(app)
+    app.add_middleware(BodyLimit, limit=ledger.settings.body_bytes)
+    app.include_router(router)
+
+    @app.get("/healthz", tags=["operation"])
+    async def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", tags=["operation"], responses={503: {"description": "not ready"}})
+    async def readyz(ledger: TheLedger) -> Response:
+        """The store can be written and read, and no projection stands still."""
+        trouble = {each.projection.name: each.failure for each in ledger.projections if each.failure}
+        if not ledger.writer.alive:
+            trouble["writer"] = "has ended"
+        try:
+            await ledger.log.ends()
+        except StoreUnavailable as error:
+            trouble["store"] = str(error)
+        return JSONResponse({"ready": not trouble, "trouble": trouble}, 503 if trouble else 200)
+
+    return app

@@ -1,0 +1,81 @@
+"""The sandbox identity provider: named demo people, and tokens for them signed with a key that it made itself."""
+
+import time
+from typing import Any, Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+from pydantic import BaseModel
+
+from adapters.identity.tokens import AUDIENCE
+from adapters.sandbox_books import SandboxBooks
+from domain.envelope import Role
+
+ISSUER: Final = "urn:seatledger:sandbox-identity"
+_KEY_ID: Final = "sandbox-1"
+_VALID_SECONDS: Final = 12 * 3600
+_PEOPLE: Final = "identity.people"
+
+
+class Person(BaseModel):
+    """Somebody who can sign in. `id` is opaque and goes into events; the name never does."""
+
+    login: str
+    id: str
+    name: str
+    role: Role
+    accounts: tuple[str, ...] = ()
+    territories: tuple[str, ...] = ()
+
+
+class SandboxIdentity:
+    """Issues tokens to whoever asks: for the embedded default on this machine only."""
+
+    def __init__(self, books: SandboxBooks) -> None:
+        """Keep key and people in these books."""
+        self._books = books
+        self._private: Ed25519PrivateKey | None = None
+
+    async def admit(self, person: Person) -> None:
+        """Let somebody sign in."""
+        async with self._books.entry(_PEOPLE, person.login) as document:
+            document.update(person.model_dump(mode="json"))
+
+    async def people(self) -> list[Person]:
+        """Everybody who can sign in."""
+        return [Person.model_validate(document) for _, document in await self._books.list(_PEOPLE)]
+
+    async def token(self, login: str) -> str | None:
+        """A bearer token for twelve hours; None for somebody unknown."""
+        document = await self._books.read(_PEOPLE, login)
+        if document is None:
+            return None
+        person, now = Person.model_validate(document), int(time.time())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": person.id,
+            "role": person.role.value,
+            "accounts": person.accounts,
+            "territories": person.territories,
+            "iat": now,
+            "exp": now + _VALID_SECONDS,
+        }
+        return jwt.encode(claims, await self._key(), algorithm="EdDSA", headers={"kid": _KEY_ID})
+
+    async def public_keys(self) -> dict[str, Any]:
+        """The keys that tokens are checked with, by id."""
+        return {_KEY_ID: (await self._key()).public_key()}
+
+    async def _key(self) -> Ed25519PrivateKey:
+        if self._private is None:
+            async with self._books.entry("identity", "key") as document:
+                if "pem" not in document:
+                    made = Ed25519PrivateKey.generate()
+                    pem = made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+                    document["pem"] = pem.decode()
+                key = load_pem_private_key(document["pem"].encode(), password=None)
+            assert isinstance(key, Ed25519PrivateKey)
+            self._private = key
+        return self._private

@@ -1,0 +1,63 @@
+"""What an open ledger offers to its entrances: stores, queries, services and, in the embedded default, the sandbox."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.admin_directory.sandbox import SandboxAdminDirectory
+from adapters.identity.sandbox import SandboxIdentity
+from adapters.identity.tokens import TokenChecker
+from adapters.log.event_log import EventLog
+from adapters.mail.sandbox import SandboxMailer
+from adapters.payments.sandbox import SandboxPayments
+from adapters.postgres.event_store import PostgresEventStore
+from adapters.postgres.group_commit import GroupCommit
+from adapters.postgres.projecting import ProjectionWorker
+from adapters.postgres.read_models import PortalQueries
+from adapters.postgres.vault import PostgresVault
+from adapters.postgres.wakeups import Wakeups
+from adapters.provisioning.sandbox import SandboxProvisioning
+from adapters.sandbox_books import SandboxBooks
+from adapters.settings import Settings
+from services.accounts import Accounts
+from services.ordering import Ordering
+from services.ports import Clock
+from services.quoting import Quoting
+from services.working import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """The counterparties that ship with the product, and their books."""
+
+    books: SandboxBooks
+    identity: SandboxIdentity
+    payments: SandboxPayments
+    admin_directory: SandboxAdminDirectory
+    provisioning: SandboxProvisioning
+    mailer: SandboxMailer
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """An open ledger. `running_commands` are those under way in this process."""
+
+    settings: Settings
+    events: PostgresEventStore
+    writer: GroupCommit
+    vault: PostgresVault
+    queries: PortalQueries
+    clock: Clock
+    tokens: TokenChecker
+    accounts: Accounts
+    quoting: Quoting
+    ordering: Ordering
+    sandbox: Sandbox
+    pool: AsyncConnectionPool[AsyncConnection]
+    log: EventLog
+    wakeups: Wakeups
+    projections: list[ProjectionWorker]
+    workers: dict[str, Worker]
+    running_commands: set[UUID] = field(default_factory=set)

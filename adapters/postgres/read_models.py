@@ -1,0 +1,258 @@
+"""Queries on the portal's read model: single rows, lists with keyset pages, and waiting for a position."""
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Generic, LiteralString, TypeVar
+from uuid import UUID
+
+from psycopg import AsyncConnection, sql
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.log.event_log import LogRecord
+from adapters.postgres.availability import reporting_unavailability
+from adapters.postgres.projecting import RowStore, recorded
+from adapters.postgres.wakeups import READ_MODELS, Wakeups
+from projections.fold import Projection, RowKey, Table
+from projections.portal import (
+    AccountRow,
+    OrderRow,
+    QuoteRow,
+    ReceiptRow,
+    SubscriptionRow,
+    TimelineRow,
+    accounts,
+    orders,
+    portal,
+    quotes,
+    receipts,
+    subscriptions,
+    timeline,
+)
+from services.ports import Position
+
+Row = TypeVar("Row")
+
+PAGE_AT_MOST: Final = 500
+
+
+class CursorInvalid(Exception):
+    """The page cursor is not one that this list gave."""
+
+
+class NotThatFar(Exception):
+    """The read model did not reach the position in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageOf(Generic[Row]):
+    """Rows and the cursor of the next page, None on the last."""
+
+    items: Sequence[Row]
+    next: str | None
+
+
+# Every list ends with its two columns of order, the second unique, so that a cursor names one place for ever.
+_ACCOUNTS: Final = """
+SELECT {columns} FROM portal.accounts
+WHERE (%(everything)s OR account_id = ANY(%(accounts)s) OR territory = ANY(%(territories)s))
+  AND (%(first)s::text IS NULL OR (number, account_id) > (%(first)s::text, %(second)s::uuid))
+ORDER BY number, account_id LIMIT %(limit)s
+"""
+_SUBSCRIPTIONS: Final = """
+SELECT {columns} FROM portal.subscriptions
+WHERE account_id = %(account)s
+  AND (%(first)s::text IS NULL OR (number, subscription_id) > (%(first)s::text, %(second)s::uuid))
+ORDER BY number, subscription_id LIMIT %(limit)s
+"""
+_QUOTES: Final = """
+SELECT {columns} FROM portal.quotes
+WHERE account_id = %(account)s
+  AND (%(first)s::timestamptz IS NULL OR (issued_at, quote_id) < (%(first)s::timestamptz, %(second)s::uuid))
+ORDER BY issued_at DESC, quote_id DESC LIMIT %(limit)s
+"""
+_ORDERS: Final = """
+SELECT {columns} FROM portal.orders
+WHERE account_id = %(account)s
+  AND (%(first)s::timestamptz IS NULL OR (prepared_at, order_id) < (%(first)s::timestamptz, %(second)s::uuid))
+ORDER BY prepared_at DESC, order_id DESC LIMIT %(limit)s
+"""
+_TIMELINE: Final = """
+SELECT {columns} FROM portal.timeline
+WHERE account_id = %(account)s
+  AND (%(first)s::int8 IS NULL OR (position, event_id) > (%(first)s::int8, %(second)s::uuid))
+ORDER BY position, event_id LIMIT %(limit)s
+"""
+_STREAM: Final = """
+SELECT notification_id, partition, 0, originator_id, originator_version, topic, state, event_id, account_id,
+       recorded_at, effective_at, actor_id, actor_role, on_behalf_of, correlation_id, causation_id, idempotency_key
+FROM ledger.events WHERE originator_id = %s AND originator_version <= %s ORDER BY originator_version
+"""
+_REACHED: Final = "SELECT position FROM projecting.checkpoints WHERE projection = %s AND partition = %s"
+
+
+class _Listing(Generic[Row]):
+    """One of the lists above with its rows."""
+
+    def __init__(
+        self, query: LiteralString, table: Table[Row], order: tuple[str, str], first: Callable[[Any], object]
+    ) -> None:
+        """`first` reads the first column of order from a cursor; raises ValueError or TypeError."""
+        self._store, self._order, self._first = RowStore(portal.name, table), order, first
+        self._query = sql.SQL(query).format(columns=self._store.select_list)
+
+    async def page(
+        self, connection: AsyncConnection, limit: int, cursor: str | None, **filters: object
+    ) -> PageOf[Row]:
+        first, second = _cursor_read(cursor, self._first)
+        parameters = {**filters, "first": first, "second": second, "limit": limit + 1}
+        found = await (await connection.execute(self._query, parameters, prepare=True, binary=True)).fetchall()
+        rows: list[Row] = [self._store.row(values) for values in found]
+        more = len(rows) > limit
+        last = rows[limit - 1] if more else None
+        return PageOf(rows[:limit], _cursor_of(*(getattr(last, name) for name in self._order)) if last else None)
+
+
+class PortalQueries:
+    """What the API and the pages read."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], wakeups: Wakeups) -> None:
+        """Read through this pool."""
+        self._pool, self._wakeups = pool, wakeups
+        self._stores = {table.name: RowStore(portal.name, table) for table in portal.tables.values()}
+        self._accounts = _Listing(_ACCOUNTS, accounts, ("number", "account_id"), _text)
+        self._subscriptions = _Listing(_SUBSCRIPTIONS, subscriptions, ("number", "subscription_id"), _text)
+        self._quotes = _Listing(_QUOTES, quotes, ("issued_at", "quote_id"), datetime.fromisoformat)
+        self._orders = _Listing(_ORDERS, orders, ("prepared_at", "order_id"), datetime.fromisoformat)
+        self._timeline = _Listing(_TIMELINE, timeline, ("position", "event_id"), int)
+
+    async def account(self, id: UUID) -> AccountRow | None:
+        """One account."""
+        return await self._row(accounts, id)
+
+    async def quote(self, id: UUID) -> QuoteRow | None:
+        """One quote."""
+        return await self._row(quotes, id)
+
+    async def order(self, id: UUID) -> OrderRow | None:
+        """One order."""
+        return await self._row(orders, id)
+
+    async def receipt(self, id: UUID) -> ReceiptRow | None:
+        """One receipt."""
+        return await self._row(receipts, id)
+
+    async def accounts(
+        self,
+        visible: frozenset[UUID] | None,
+        territories: frozenset[str],
+        limit: int,
+        cursor: str | None,
+    ) -> PageOf[AccountRow]:
+        """These accounts and those of these territories, by number; `visible` None: all. Raises CursorInvalid."""
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            return await self._accounts.page(
+                connection,
+                limit,
+                cursor,
+                everything=visible is None,
+                accounts=list(visible or ()),
+                territories=list(territories),
+            )
+
+    async def subscriptions(self, account: UUID, limit: int, cursor: str | None) -> PageOf[SubscriptionRow]:
+        """An account's subscriptions by number. Raises CursorInvalid."""
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            return await self._subscriptions.page(connection, limit, cursor, account=account)
+
+    async def quotes(self, account: UUID, limit: int, cursor: str | None) -> PageOf[QuoteRow]:
+        """An account's quotes, newest first. Raises CursorInvalid."""
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            return await self._quotes.page(connection, limit, cursor, account=account)
+
+    async def orders(self, account: UUID, limit: int, cursor: str | None) -> PageOf[OrderRow]:
+        """An account's orders, newest first. Raises CursorInvalid."""
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            return await self._orders.page(connection, limit, cursor, account=account)
+
+    async def timeline(self, account: UUID, limit: int, cursor: str | None) -> PageOf[TimelineRow]:
+        """An account's events in the order of the log. Raises CursorInvalid."""
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            return await self._timeline.page(connection, limit, cursor, account=account)
+
+    async def timeline_after(self, account: UUID, position: int, limit: int) -> Sequence[TimelineRow]:
+        """An account's events past a position, in order."""
+        cursor = _cursor_of(position, UUID(int=2**128 - 1))
+        return (await self.timeline(account, limit, cursor)).items
+
+    async def quote_as_of(self, id: UUID, version: int) -> QuoteRow:
+        """The quote's row as a stream version made it: folded from the store by the portal's own handlers."""
+        return await self._as_of(quotes, id, version)
+
+    async def order_as_of(self, id: UUID, version: int) -> OrderRow:
+        """The order's row as a stream version made it."""
+        return await self._as_of(orders, id, version)
+
+    async def reached(self, position: Position, seconds: float) -> None:
+        """Return when the portal's read model is at this position; raises NotThatFar after `seconds`."""
+        give_up_at = asyncio.get_running_loop().time() + seconds
+        while True:
+            seen = self._wakeups.count(READ_MODELS)
+            async with reporting_unavailability(), self._pool.connection() as connection:
+                cursor = await connection.execute(_REACHED, (portal.name, position.partition), prepare=True)
+                row = await cursor.fetchone()
+            if row and row[0] >= position.position:
+                return
+            left = give_up_at - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise NotThatFar
+            await self._wakeups.wait(READ_MODELS, seen, min(1.0, left))
+
+    async def wait_for_news(self, seen: int, poll_seconds: float) -> None:
+        """Return when a read model has changed since `seen` was counted, or when the poll is due."""
+        await self._wakeups.wait(READ_MODELS, seen, poll_seconds)
+
+    def news(self) -> int:
+        """The count of changes for `wait_for_news`."""
+        return self._wakeups.count(READ_MODELS)
+
+    async def _row(self, table: Table[Row], id: UUID) -> Row | None:
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            found: dict[UUID, Row] = await self._stores[table.name].load(connection, [id])
+        return found.get(id)
+
+    async def _as_of(self, table: Table[Row], id: UUID, version: int) -> Row:
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            stored = await (await connection.execute(_STREAM, (id, version), prepare=True, binary=True)).fetchall()
+        one_table = Projection("as_of", 1, table)
+        rows: dict[RowKey, Any] = {}
+        for values in stored:
+            one_table.apply(rows, recorded(LogRecord(*values)))
+        row: Row = rows[RowKey(table.name, id)]
+        return row
+
+
+def _cursor_of(first: object, second: UUID) -> str:
+    plain = first.isoformat() if isinstance(first, datetime) else first
+    return base64.urlsafe_b64encode(json.dumps([plain, str(second)]).encode()).decode().rstrip("=")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or "\x00" in value:
+        raise ValueError
+    return value
+
+
+def _cursor_read(cursor: str | None, reading: Callable[[Any], object]) -> tuple[object, UUID | None]:
+    if cursor is None:
+        return None, None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        first, second = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        return reading(first), UUID(second)
+    except (binascii.Error, ValueError, TypeError, AttributeError, RecursionError):
+        raise CursorInvalid from None

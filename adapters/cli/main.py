@@ -1,17 +1,16 @@
 """The commands. Exit 0: done; 1: refused or found wrong; 2: wrong use or settings."""
 
-import asyncio
 import logging
-import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
 from adapters.cli.database import database, must_be_external
+from adapters.cli.loop import run
 from adapters.postgres.embedded import EmbeddedPostgresError, erase
 from adapters.postgres.schema import SchemaError
 from adapters.settings import Settings, SettingsError, from_environment
@@ -37,16 +36,6 @@ def plain_errors() -> Iterator[None]:
         raise typer.Exit(2) from None
 
 
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine on the fastest loop there is."""
-    if sys.platform == "win32":
-        asyncio.run(main())
-        return
-    import uvloop  # noqa: PLC0415 -- not on Windows
-
-    uvloop.run(main())
-
-
 def _log_plainly() -> None:
     logging.basicConfig(
         level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=err, show_path=False)]
@@ -60,7 +49,38 @@ def dev() -> None:
 
     _log_plainly()
     with plain_errors():
-        run_dev(from_environment(), out)
+        run_dev(_sandboxed(from_environment()), out)
+
+
+@app.command()
+def demo() -> None:
+    """Walk the help article's steps in German on a throw-away instance, and check each from all the books there are."""
+    from adapters.cli.demo import run_demo  # noqa: PLC0415
+
+    with plain_errors():
+        if not run_demo(out):
+            raise typer.Exit(1)
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """How far everything is: log, projections, to-do lists, orders."""
+    from adapters.cli.status import print_status  # noqa: PLC0415
+
+    with plain_errors():
+        settings = from_environment()
+        with database(settings, stop_after=False) as found:
+            if not print_status(settings, found.application_url, out, as_json=as_json):
+                raise typer.Exit(1)
+
+
+@app.command()
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """Check everything that a start needs, one line each, with what to do where something is missing."""
+    from adapters.cli.doctor import diagnose  # noqa: PLC0415
+
+    if not diagnose(out, as_json=as_json):
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -140,3 +160,7 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False
 
 def _sandboxed(settings: Settings) -> Settings:
     return settings.model_copy(update={"sandbox": True})
+
+
+if __name__ == "__main__":
+    app()

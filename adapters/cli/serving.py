@@ -1,9 +1,9 @@
 """Runs the web application and the workers in this process until it is told to stop."""
 
 import asyncio
-import logging
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import uvicorn
@@ -13,8 +13,6 @@ from adapters.bootstrap import opened_ledger, projecting, working
 from adapters.http.application import application
 from adapters.http.sandbox_pages import add_sandbox_pages
 from adapters.settings import Settings, SettingsError
-
-_log = logging.getLogger(__name__)
 
 
 def listening_socket(settings: Settings) -> socket.socket:
@@ -39,7 +37,7 @@ async def serve_api(settings: Settings, url: str, listener: socket.socket, *, wi
             await stack.enter_async_context(working(ledger))
         app = application(ledger)
         add_sandbox_pages(app)
-        await _served(app, listener)
+        await serve_until_stopped(app, listener)
 
 
 async def work_only(settings: Settings, url: str) -> None:
@@ -51,8 +49,15 @@ async def work_only(settings: Settings, url: str) -> None:
         await stop.wait()
 
 
-async def _served(app: FastAPI, listener: socket.socket) -> None:
+async def serve_until_stopped(app: FastAPI, listener: socket.socket, ready: Callable[[], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; calls `ready` once requests are answered."""
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=5
     )
-    await uvicorn.Server(config).serve([listener])
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve([listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    if ready and server.started:
+        ready()
+    await serving

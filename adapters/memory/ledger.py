@@ -104,3 +104,7 @@ class MemoryLedger:
             for reference, record in found.items()
             if record
         }
+
+    def erase(self, reference: VaultReference) -> None:
+        """Forget a record of the vault; its reference and digest stay in the events."""
+        del self._vault[reference.id, reference.version]

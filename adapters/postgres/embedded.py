@@ -146,6 +146,7 @@ def erase(folder: Path) -> None:
             with _locked(home):
                 account = _account(data)
                 _shut_down(data, account)
+                _end_orphans(data, account)
                 for path in (data, home / "data.new", home / "socket", _short_socket_folder(home, account)):
                     if path.exists():
                         shutil.rmtree(path)
@@ -435,8 +436,18 @@ def _version(binaries: Path) -> tuple[int, ...]:
 def _reachable_binaries(account: _Account) -> Path:
     """Return the binaries, copied with the libraries that sit beside them where the account cannot run them."""
     binaries = find_binaries()
+    if not account.popen:
+        return binaries
     try:
-        if not account.popen or _run(account, binaries / "initdb", "--version").returncode == 0:
+        _run(account, "/bin/sh", "-c", ":")
+    except PermissionError as error:
+        message = (
+            f"PostgreSQL does not run as root, and root may not become {account.name} here: start as another account, "
+            "or set DATABASE_URL to a server of yours."
+        )
+        raise EmbeddedPostgresError(message) from error
+    try:
+        if _run(account, binaries / "initdb", "--version").returncode == 0:
             return binaries
     except PermissionError:
         pass
@@ -482,8 +493,8 @@ def _last_log_line(log: Path, offset: int = 0) -> str:
 def _last_line(output: str) -> str:
     """Return the last line that names a cause, rather than what followed from it."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"FATAL|PANIC|error:|could not", line)]
-    return (telling or lines or ["it said nothing"])[-1]
+    causes = [found.group() for line in lines if (found := re.search(r"(FATAL|PANIC|\w+: error):.*", line))]
+    return (causes or lines or ["it said nothing"])[-1]
 
 
 def _digest(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Admin Centers: the sandbox, and the real one."""

@@ -1,0 +1,1 @@
+"""Documents that customers keep."""

@@ -1,0 +1,98 @@
+"""A language of documents: its gettext catalogue, and CLDR's formats for money, days, percents and numbers."""
+
+from datetime import date
+from decimal import Decimal
+from importlib.resources import files
+from io import BytesIO
+from typing import Final
+
+from babel import Locale
+from babel.dates import format_date
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency, format_decimal, format_percent, get_currency_symbol
+from babel.support import NullTranslations, Translations
+
+from domain.money import MINOR_DIGITS
+
+SOURCE: Final = "en"
+"""The language of the templates, which needs no catalogue."""
+
+_NO_BREAK_SPACE: Final = "\N{NO-BREAK SPACE}"
+_BASIS_POINT: Final = -4  # as a power of ten
+
+
+def _translations(code: str) -> NullTranslations:
+    if code == SOURCE:
+        return NullTranslations()
+    compiled = BytesIO()
+    with files("adapters.documents").joinpath("catalogues", f"{code}.po").open("rb") as catalogue:
+        write_mo(compiled, read_po(catalogue, locale=code, abort_invalid=True))
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+class Language:
+    """Words and formats of one locale. Amounts are minor units, rates basis points; no figure passes through float."""
+
+    def __init__(self, code: str) -> None:
+        """Read the catalogue. Raises FileNotFoundError for a language that has none."""
+        self.code, self.locale, self.translations = code, Locale.parse(code), _translations(code)
+
+    def money(self, minor_units: int, currency: str) -> str:
+        """The amount with its currency.
+
+        Raises ValueError for a currency that domain.money doesn't know.
+
+        >>> Language("de").money(137729, "EUR"), Language("en").money(137729, "CHF")
+        ('1.377,29\\xa0€', 'CHF\\xa01,377.29')
+        """
+        if currency not in MINOR_DIGITS:
+            message = f"the minor units of {currency!r} are not known"
+            raise ValueError(message)
+        pattern = self.locale.currency_formats["standard"].pattern
+        if get_currency_symbol(currency, self.locale)[-1].isalpha():
+            # CLDR's currencySpacing, which Babel leaves out: a code and a digit don't touch (UTS 35, part 3).
+            pattern = pattern.replace("¤#", f"¤{_NO_BREAK_SPACE}#")
+        amount = Decimal(minor_units).scaleb(-MINOR_DIGITS[currency])
+        return format_currency(amount, currency, pattern, locale=self.locale)
+
+    def day(self, day: date) -> str:
+        """The day, short.
+
+        >>> Language("de").day(date(2026, 3, 5)), Language("en").day(date(2026, 3, 5))
+        ('05.03.2026', 'Mar 5, 2026')
+        """
+        return format_date(day, "medium", locale=self.locale)
+
+    def long_day(self, day: date) -> str:
+        """The day, in full.
+
+        >>> Language("de").long_day(date(2026, 3, 5)), Language("en").long_day(date(2026, 3, 5))
+        ('5. März 2026', 'March 5, 2026')
+        """
+        return format_date(day, "long", locale=self.locale)
+
+    def percent(self, basis_points: int) -> str:
+        """The rate with as many decimals as it has.
+
+        >>> Language("de").percent(2550), Language("en").percent(1900)
+        ('25,5\\xa0%', '19%')
+        """
+        return format_percent(Decimal(basis_points).scaleb(_BASIS_POINT), locale=self.locale, decimal_quantization=False)
+
+    def number(self, number: int) -> str:
+        """The whole number with its groups.
+
+        >>> Language("de").number(10250)
+        '10.250'
+        """
+        return format_decimal(number, locale=self.locale)
+
+    def country(self, code: str) -> str:
+        """The country's name; a code that CLDR doesn't know stays one.
+
+        >>> Language("de").country("FR"), Language("en").country("QQ")
+        ('Frankreich', 'QQ')
+        """
+        return self.locale.territories.get(code, code)

@@ -1,0 +1,1 @@
+"""Mail servers: the sandbox with its inbox, and the real one."""

@@ -1,0 +1,1 @@
+"""Payment gateways: the sandbox, and the real one."""

@@ -1,0 +1,1 @@
+"""Systems that make seats usable: the sandbox, and the real one."""

@@ -1,0 +1,1 @@
+"""One suite per port, which every adapter of the port passes."""

@@ -1,0 +1,79 @@
+"""Opening accounts and keeping their settings."""
+
+from domain.account import BillingAccount, RestrictionReason
+from domain.subscription import Subscription
+from services.vault_records import GatewayToken
+from tests.world import ACCOUNT, MEETING, OPERATOR, World, all_of, succeeded
+
+
+async def test_an_account_that_is_there_is_not_opened_again(world: World) -> None:
+    before = len(world.events.recorded)
+    await world.open_account(card=None)
+    assert len(world.events.recorded) == before
+
+
+async def test_a_subscription_that_is_there_is_not_started_again(world: World) -> None:
+    before = len(world.events.recorded)
+    await world.start_subscription("S-1")
+    assert len(world.events.recorded) == before
+
+
+async def test_the_same_key_again_gives_the_same_outcome(world: World) -> None:
+    for command in (
+        lambda context: world.accounts.select_payment_method(ACCOUNT, "tok_amex", context),
+        lambda context: world.accounts.restrict_self_service(ACCOUNT, RestrictionReason.INVOICE_BILLING, context),
+    ):
+        context = world.context(OPERATOR)
+        first = await command(context)
+        before = len(world.events.recorded)
+        assert await command(context) == first
+        assert len(world.events.recorded) == before
+
+
+async def test_opening_under_the_same_key_gives_the_same_outcome() -> None:
+    world = World()
+    await world.open_account(card=None)
+    world.keys = 0
+    before = len(world.events.recorded)
+    await world.open_account(card=None)
+    assert len(world.events.recorded) == before
+
+
+async def test_starting_under_the_same_key_gives_the_same_outcome() -> None:
+    world = World()
+    await world.open_account()
+    keys = world.keys
+    await world.start_subscription()
+    world.keys = keys
+    before = len(world.events.recorded)
+    await world.start_subscription()
+    assert len(world.events.recorded) == before
+
+
+async def test_a_subscription_is_in_its_accounts_currency(world: World) -> None:
+    assert (await world.the(Subscription, MEETING)).currency == "EUR"
+
+
+async def test_each_card_is_a_version_of_the_accounts_token(world: World) -> None:
+    await world.accounts.select_payment_method(ACCOUNT, "tok_amex", world.context(OPERATOR))
+    account = await world.the(BillingAccount, ACCOUNT)
+    assert account.payment_method is not None
+    assert (account.payment_method.brand, account.payment_method.token.version) == ("amex", 2)
+    records = await world.events.read([account.payment_method.token])
+    assert records[account.payment_method.token] == GatewayToken(token="tok_amex")  # noqa: S106 -- a test token
+
+
+async def test_a_restriction_is_stored_with_its_reason(world: World) -> None:
+    await world.accounts.restrict_self_service(ACCOUNT, RestrictionReason.INVOICE_BILLING, world.context(OPERATOR))
+    assert (await world.the(BillingAccount, ACCOUNT)).restriction is RestrictionReason.INVOICE_BILLING
+
+
+async def test_two_cards_selected_at_once_are_both_in_the_history(world: World) -> None:
+    results = await all_of(
+        *(
+            world.accounts.select_payment_method(ACCOUNT, token, world.context(OPERATOR))
+            for token in ("tok_amex", "tok_mastercard")
+        )
+    )
+    assert len(succeeded(results)) == 2
+    assert world.types().count("PaymentMethodSelected.v1") == 3

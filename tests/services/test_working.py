@@ -1,0 +1,172 @@
+"""A worker claims, works, rests what can't go on, and ends cleanly."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import pytest
+
+from domain.refusals import Conflict
+from services.deciding import decided
+from services.ports import Claim, CounterpartyUnavailable, StoreUnavailable, VersionConflict
+from services.working import ClaimLost, Pace, Worker, recorded
+
+QUICK = Pace(at_once=2, lease_seconds=5, first_pause=0.25, done_pause=9.0, poll_seconds=0.001)
+
+
+def _claim(number: int, tries: int = 1) -> Claim:
+    id = UUID(int=number)
+    return Claim(id, id, id, id, id, 1, tries)
+
+
+@dataclass
+class ScriptedList:
+    """A list that gives out prepared claims; its faults are raised first."""
+
+    claims: list[Claim]
+    faults: list[Exception] = field(default_factory=list)
+    release_fault: Exception | None = None
+    held: bool = True
+    released: dict[UUID, float] = field(default_factory=dict)
+    all_released: asyncio.Event = field(default_factory=asyncio.Event)
+    waited: int = 0
+
+    async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Claim]:
+        assert owner == "me"
+        assert 0 < limit <= QUICK.at_once
+        if self.faults:
+            raise self.faults.pop()
+        given, self.claims = self.claims[:limit], self.claims[limit:]
+        return given
+
+    async def keep(self, claim: Claim, lease_seconds: float) -> bool:
+        return self.held
+
+    async def release(self, claim: Claim, pause_seconds: float) -> None:
+        self.released[claim.entry_id] = pause_seconds
+        if not self.claims:
+            self.all_released.set()
+        if self.release_fault:
+            raise self.release_fault
+
+    async def caught_up(self) -> None:
+        await asyncio.sleep(0)
+
+    async def wait(self, poll_seconds: float) -> None:
+        self.waited += 1
+        await asyncio.sleep(poll_seconds)
+
+
+@dataclass
+class Recording:
+    """Work that notes what it was given, and fails as told."""
+
+    fault: Exception | None = None
+    begun: list[UUID] = field(default_factory=list)
+    at_once: int = 0
+    most_at_once: int = 0
+
+    async def carry_on(self, claim: Claim, keep: Callable[[], Awaitable[None]]) -> None:
+        self.begun.append(claim.entry_id)
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        try:
+            await keep()
+            await asyncio.sleep(0.002)
+            if self.fault:
+                raise self.fault
+        finally:
+            self.at_once -= 1
+
+
+async def _until_released(work_list: ScriptedList, work: Recording) -> None:
+    task = asyncio.create_task(Worker(work_list, work, "me", QUICK).run())
+    async with asyncio.timeout(2):
+        await work_list.all_released.wait()
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_every_entry_is_worked_on_and_never_more_than_the_pace_at_once() -> None:
+    work_list, work = ScriptedList([_claim(number) for number in range(7)]), Recording()
+    await _until_released(work_list, work)
+    assert sorted(work.begun) == [UUID(int=number) for number in range(7)]
+    assert work.most_at_once == 2
+    assert set(work_list.released.values()) == {QUICK.done_pause}
+    assert work_list.waited > 0
+
+
+@pytest.mark.parametrize("fault", [CounterpartyUnavailable("away"), RuntimeError("a bug")])
+async def test_what_fails_rests_longer_with_each_try(fault: Exception) -> None:
+    work_list = ScriptedList([_claim(1, tries=1), _claim(2, tries=3)])
+    await _until_released(work_list, Recording(fault))
+    assert work_list.released == {UUID(int=1): 0.25, UUID(int=2): 1.0}
+
+
+async def test_a_lost_claim_is_not_released() -> None:
+    work_list, work = ScriptedList([_claim(1)], held=False), Recording()
+    task = asyncio.create_task(Worker(work_list, work, "me", QUICK).run())
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (work.begun, work_list.released) == ([UUID(int=1)], {})
+    assert issubclass(ClaimLost, Exception)
+
+
+async def test_a_store_that_is_away_is_asked_again() -> None:
+    work_list = ScriptedList([_claim(1)], faults=[StoreUnavailable("away")])
+    await _until_released(work_list, Recording())
+    assert UUID(int=1) in work_list.released
+
+
+async def test_a_release_that_fails_is_left_to_the_lease() -> None:
+    work_list = ScriptedList([_claim(1)], release_fault=StoreUnavailable("away"))
+    await _until_released(work_list, Recording())
+    assert UUID(int=1) in work_list.released
+
+
+async def test_ending_the_worker_ends_what_is_under_way() -> None:
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    class Endless:
+        async def carry_on(self, claim: Claim, keep: Callable[[], Awaitable[None]]) -> None:
+            started.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                ended.set()
+
+    task = asyncio.create_task(Worker(ScriptedList([_claim(1)]), Endless(), "me", QUICK).run())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+
+
+async def test_what_the_outside_did_is_recorded_until_it_is_in() -> None:
+    faults: list[Exception] = [StoreUnavailable("away"), VersionConflict(), VersionConflict(), StoreUnavailable("away")]
+
+    async def attempt() -> None:
+        if faults:
+            raise faults.pop()
+
+    await recorded(attempt, pause_seconds=0.0)
+    assert faults == []
+
+
+async def test_a_decision_is_tried_three_times_and_then_refused_as_a_conflict() -> None:
+    tries = 0
+
+    async def attempt() -> None:
+        nonlocal tries
+        tries += 1
+        raise VersionConflict
+
+    with pytest.raises(Conflict):
+        await decided(attempt)
+    assert tries == 3

@@ -192,12 +192,15 @@ class Fulfilment:
         try:
             intent = await self._outside.payments.capture(intent_id, amount)
         except CounterpartyRefused:
+            # Refused may also mean that it was captured before: what is there decides, not the refusal.
+            intent = await self._outside.payments.retrieve(intent_id)
+        if intent.status is not PaymentStatus.CAPTURED:
             await self._record(
                 claim, lambda order, now: order.payment_capture_failed(intent_id, "refused", now), "capture_failed"
             )
             return
-        if intent.captured_amount != amount:
-            message = "the gateway captured another amount"
+        if (intent.captured_amount, intent.currency) != (amount, order.currency):
+            message = "the gateway captured another amount or currency"
             raise UnexpectedAnswer(message)
         await self._record(claim, lambda order, now: order.payment_captured(intent_id, amount, now), "captured")
 

@@ -167,6 +167,7 @@ def _environment(language: Language) -> Environment:
         "last_day": _last_day,
         "long_day": language.long_day,
         "number": language.number,
+        "one_line": one_line,
         "paragraph": paragraph,
         "percent": language.percent,
     }

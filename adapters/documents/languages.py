@@ -79,7 +79,9 @@ class Language:
         >>> Language("de").percent(2550), Language("en").percent(1900)
         ('25,5\\xa0%', '19%')
         """
-        return format_percent(Decimal(basis_points).scaleb(_BASIS_POINT), locale=self.locale, decimal_quantization=False)
+        return format_percent(
+            Decimal(basis_points).scaleb(_BASIS_POINT), locale=self.locale, decimal_quantization=False
+        )
 
     def number(self, number: int) -> str:
         """The whole number with its groups.
@@ -95,4 +97,5 @@ class Language:
         >>> Language("de").country("FR"), Language("en").country("QQ")
         ('Frankreich', 'QQ')
         """
-        return self.locale.territories.get(code, code)
+        name: str = self.locale.territories.get(code, code)
+        return name

@@ -67,6 +67,4 @@ def ruled(character: str) -> str:
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    return wrap(
-        _BLANK.sub(" ", text), width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    )
+    return wrap(_BLANK.sub(" ", text), width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)

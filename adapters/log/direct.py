@@ -57,9 +57,9 @@ class DirectLog:
 
     async def read(self, after: Mapping[int, int], limit: int) -> Page:
         """See EventLog."""
+        self._seen = self._wakeups.count(EVENTS)
         if not after:
             return Page((), {})
-        self._seen = self._wakeups.count(EVENTS)
         parameters = {
             "partitions": list(after),
             "positions": list(after.values()),

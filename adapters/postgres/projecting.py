@@ -137,7 +137,8 @@ class RowStore:
 _TAKE: Final = """
 UPDATE projecting.checkpoints SET owner = %(owner)s, epoch = epoch + 1,
        expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
-WHERE projection = %(projection)s AND expires_at < clock_timestamp()
+WHERE projection = %(projection)s AND partition <> ALL(%(partitions)s::int2[])
+  AND (expires_at < clock_timestamp() OR owner = %(owner)s) -- its own from before a failure, under a new epoch
 RETURNING partition, position, epoch, log_identity
 """
 

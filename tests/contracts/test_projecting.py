@@ -1,0 +1,279 @@
+"""The projection engine on a real database: each event has its effect once, whoever crashes or wakes up late."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from adapters.log.direct import DirectLog
+from adapters.log.event_log import Page
+from adapters.postgres.event_store import PostgresEventStore
+from adapters.postgres.group_commit import GroupCommit
+from adapters.postgres.projecting import LeaseLost, ProjectionWorker
+from adapters.postgres.wakeups import EVENTS, Wakeups
+from adapters.postgres.work_lists import PostgresWorkList
+from domain.envelope import Actor, Role
+from domain.pricing import Term
+from domain.subscription import Subscription
+from projections.fold import Projection
+from projections.fulfilment_todo import fulfilment_todo
+from projections.portal import portal
+from services.ports import CommandContext
+
+pytestmark = pytest.mark.system
+
+NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
+TERM = Term(date(2026, 1, 1), date(2027, 1, 1))
+
+
+@dataclass
+class Bench:
+    """A ledger's database with what is needed to project it."""
+
+    url: str
+    pool: AsyncConnectionPool[AsyncConnection]
+    wakeups: Wakeups
+    events: PostgresEventStore
+
+    def worker(
+        self, owner: str, projection: Projection = portal, lease_seconds: float = 5.0, log: DirectLog | None = None
+    ) -> ProjectionWorker:
+        """A worker with a small page."""
+        log = log or DirectLog(self.pool, self.wakeups)
+        return ProjectionWorker(projection, log, self.pool, self.wakeups, owner, page_size=7, lease_seconds=lease_seconds)
+
+    async def start_subscriptions(self, count: int, accounts: int = 5) -> None:
+        """Events of several accounts."""
+        for number in range(count):
+            context = CommandContext(uuid4(), Actor("p", Role.OPERATOR), NOON, uuid4(), uuid4())
+            subscription = Subscription(
+                id=uuid4(),
+                account_id=UUID(int=(number % accounts) << 100),
+                number=f"S-{number}",
+                product="goto_meeting",
+                seats=10,
+                unit_price=1,
+                currency="EUR",
+                term=TERM,
+                timestamp=NOON,
+            )
+            await self.events.append(subscription, context=context)
+
+    async def count(self, query: str) -> int:
+        """The only value of a query."""
+        async with self.pool.connection() as connection:
+            row = await (await connection.execute(query.encode())).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    async def until(self, query: str, expected: int) -> None:
+        """Wait, at most 10 s, for a query to give a value."""
+        async with asyncio.timeout(10):
+            while await self.count(query) != expected:
+                await asyncio.sleep(0.01)
+
+
+SUBSCRIPTIONS = "SELECT count(*) FROM portal.subscriptions"
+
+
+@pytest.fixture
+async def bench(ledger_url: str) -> AsyncIterator[Bench]:
+    """An empty ledger, open."""
+    async with AsyncExitStack() as stack:
+        pool: AsyncConnectionPool[AsyncConnection] = AsyncConnectionPool(
+            ledger_url, open=False, kwargs={"autocommit": True}
+        )
+        await stack.enter_async_context(pool)
+        wakeups = Wakeups(lambda: AsyncConnection.connect(ledger_url, autocommit=True))
+        wakeups.start()
+        stack.push_async_callback(wakeups.stop)
+        writer = GroupCommit(
+            lambda: AsyncConnection.connect(ledger_url, autocommit=True), lambda _: wakeups.ring(EVENTS)
+        )
+        writer.start()
+        stack.push_async_callback(writer.stop)
+        yield Bench(ledger_url, pool, wakeups, PostgresEventStore(pool, writer, 12))
+
+
+async def test_the_read_model_follows_the_log(bench: Bench) -> None:
+    worker = bench.worker("one")
+    worker.start()
+    await bench.start_subscriptions(50)
+    await bench.until(SUBSCRIPTIONS, 50)
+    await worker.stop()
+    assert await bench.count("SELECT count(*) FROM portal.timeline") == 50
+    assert worker.failure is None
+
+
+async def test_the_next_worker_goes_on_at_once_where_the_last_one_stopped(bench: Bench) -> None:
+    await bench.start_subscriptions(20)
+    first = bench.worker("one", lease_seconds=60)
+    first.start()
+    await bench.until(SUBSCRIPTIONS, 20)
+    await first.stop()
+    await bench.start_subscriptions(20)
+    second = bench.worker("two")
+    second.start()
+    await bench.until(SUBSCRIPTIONS, 40)
+    await second.stop()
+    assert await bench.count("SELECT count(*) FROM portal.timeline") == 40
+
+
+async def test_a_crash_between_rows_and_checkpoint_leaves_neither(bench: Bench) -> None:
+    class DiesAtTheCheckpoint(ProjectionWorker):
+        """A worker whose process ends before it commits."""
+
+        died = False
+
+        async def _write(self, events: object, reached: Mapping[int, int]) -> None:
+            if not self.died:
+                self.died = True
+                reached = dict.fromkeys(reached, None)  # type: ignore[arg-type]  # makes the last statement fail
+            await super()._write(events, reached)  # type: ignore[arg-type]
+
+    await bench.start_subscriptions(5)
+    log = DirectLog(bench.pool, bench.wakeups)
+    worker = DiesAtTheCheckpoint(portal, log, bench.pool, bench.wakeups, "one", page_size=7)
+    worker.start()
+    await bench.until(SUBSCRIPTIONS, 5)
+    await worker.stop()
+    assert worker.died
+    assert await bench.count("SELECT count(*) FROM portal.timeline") == 5
+
+
+async def test_a_worker_that_was_stopped_and_wakes_up_late_cannot_write(bench: Bench) -> None:
+    await bench.start_subscriptions(3)
+    late = bench.worker("late", lease_seconds=0.2)
+    await late._prepare()  # noqa: SLF001 -- the worker's steps one by one, as if it was stopped between them
+    await late._hold_leases()  # noqa: SLF001
+    await asyncio.sleep(0.3)
+    successor = bench.worker("successor")
+    successor.start()
+    await bench.until(SUBSCRIPTIONS, 3)
+    before = await bench.count("SELECT sum(epoch) FROM projecting.checkpoints")
+    with pytest.raises(LeaseLost):
+        await late.step()
+    await successor.stop()
+    assert await bench.count(SUBSCRIPTIONS) == 3
+    assert await bench.count("SELECT sum(epoch) FROM projecting.checkpoints") == before
+
+
+async def test_partitions_are_held_by_one_worker_at_a_time(bench: Bench) -> None:
+    workers = [bench.worker(name) for name in ("one", "two", "three")]
+    for worker in workers:
+        worker.start()
+    await bench.start_subscriptions(60)
+    await bench.until(SUBSCRIPTIONS, 60)
+    for worker in workers:
+        await worker.stop()
+    assert await bench.count("SELECT count(*) FROM portal.timeline") == 60
+    assert await bench.count("SELECT count(*) FROM projecting.checkpoints WHERE expires_at > now()") == 0
+
+
+async def test_a_checkpoint_of_another_log_is_refused_and_said(bench: Bench, ledger_url: str) -> None:
+    class OtherLog(DirectLog):
+        """A store restored from elsewhere."""
+
+        async def identity(self) -> str:
+            """Not the one the checkpoint knows."""
+            return "store:another"
+
+    await bench.start_subscriptions(3)
+    worker = bench.worker("one")
+    worker.start()
+    await bench.until(SUBSCRIPTIONS, 3)
+    await worker.stop()
+    other = bench.worker("two", log=OtherLog(bench.pool, bench.wakeups))
+    other.start()
+    async with asyncio.timeout(5):
+        while other.failure is None:
+            await asyncio.sleep(0.01)
+    await other.stop()
+    assert "but the log is store:another" in other.failure
+    assert ledger_url
+
+
+async def test_an_event_that_no_version_knows_stops_the_projection_and_says_so(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bench.start_subscriptions(2)
+    owner = bench.url.replace("seatledger_app@", "postgres@", 1)
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute("UPDATE ledger.events SET topic = 'SeatsTeleported.v1' WHERE notification_id = 2")
+    worker = bench.worker("one")
+    worker.start()
+    async with asyncio.timeout(5):
+        while worker.failure is None:
+            await asyncio.sleep(0.01)
+    await worker.stop()
+    assert "SeatsTeleported.v1" in worker.failure
+    assert "stands still" in caplog.text
+
+
+async def test_a_page_names_how_far_it_has_read_even_without_events(bench: Bench) -> None:
+    await bench.start_subscriptions(10, accounts=1)
+    log = DirectLog(bench.pool, bench.wakeups)
+    partitions = dict.fromkeys(await log.ends(), 0)
+    full = await log.read(partitions, 4)
+    assert [record.position for record in full.records] == [1, 2, 3, 4]
+    assert set(full.reached.values()) == {4}
+    rest = await log.read(full.reached, 100)
+    assert [record.previous for record in rest.records] == [4, 5, 6, 7, 8, 9]
+    assert set(rest.reached.values()) == {10}
+    assert await log.read(rest.reached, 100) == Page((), rest.reached)
+    assert await log.read({}, 100) == Page((), {})
+
+
+async def test_a_claim_is_one_workers_until_it_runs_out_and_its_token_fences_out_the_old_one(bench: Bench) -> None:
+    entry, account = uuid4(), uuid4()
+    async with bench.pool.connection() as connection:
+        await connection.execute(
+            "INSERT INTO fulfilment_todo.entries VALUES (%s, %s, %s, %s, %s, 1, now())",
+            (entry, entry, account, entry, entry),
+        )
+    log = DirectLog(bench.pool, bench.wakeups)
+    mine, yours = (PostgresWorkList(fulfilment_todo.name, bench.pool, log, bench.wakeups) for _ in range(2))
+    results = await asyncio.gather(*(each.claim("w", 5, 0.3) for each in (mine, yours, mine, yours)))
+    (claim,) = [claim for claims in results for claim in claims]
+    assert (claim.entry_id, claim.account_id, claim.token, claim.tries) == (entry, account, 1, 1)
+    assert await mine.keep(claim, 0.3)
+    await asyncio.sleep(0.4)
+    (second,) = await yours.claim("w2", 5, 5)
+    assert (second.token, second.tries) == (2, 2)
+    assert not await mine.keep(claim, 5)
+    await mine.release(claim, 0)
+    assert await mine.claim("w", 5, 5) == []
+    await yours.release(second, 0)
+    assert len(await mine.claim("w", 5, 0)) == 1
+
+
+async def test_claims_of_entries_that_left_the_list_are_swept(bench: Bench) -> None:
+    async with bench.pool.connection() as connection:
+        await connection.execute(
+            "INSERT INTO ledger.work_claims VALUES ('fulfilment_todo', %s, 'w', 1, now() - interval '1 hour', 1)",
+            (uuid4(),),
+        )
+    work_list = PostgresWorkList(fulfilment_todo.name, bench.pool, DirectLog(bench.pool, bench.wakeups), bench.wakeups)
+    await work_list.sweep()
+    assert await bench.count("SELECT count(*) FROM ledger.work_claims") == 0
+
+
+async def test_a_list_is_caught_up_once_it_has_what_was_in_the_log(bench: Bench) -> None:
+    await bench.start_subscriptions(5)
+    log = DirectLog(bench.pool, bench.wakeups)
+    work_list = PostgresWorkList(fulfilment_todo.name, bench.pool, log, bench.wakeups)
+    waiting = asyncio.create_task(work_list.caught_up())
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    worker = bench.worker("one", fulfilment_todo)
+    worker.start()
+    async with asyncio.timeout(5):
+        await waiting
+    await worker.stop()

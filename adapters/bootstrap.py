@@ -150,9 +150,7 @@ def _workers(
         fulfilment_todo.name: Fulfilment(events, vault, clock, outside, receipts),
         receipts_todo.name: ReceiptMail(events, vault, clock, sandbox.mailer, settings.mail_domain),
     }
-    return {
-        name: Worker(PostgresWorkList(name, pool, log, wakeups), each, owner, pace) for name, each in work.items()
-    }
+    return {name: Worker(PostgresWorkList(name, pool, log, wakeups), each, owner, pace) for name, each in work.items()}
 
 
 @asynccontextmanager

@@ -101,7 +101,7 @@ class ServiceOrder(LedgerAggregate):
         details: OrderDetails
 
     class OrderPlaced(Event):
-        """Place Service Order: these lines will be charged, on these terms. `page_digest`: of the page shown, if one was."""
+        """Place Service Order: these lines will be charged. `page_digest`: of the page shown, if one was."""
 
         TOPIC = "OrderPlaced.v1"
         quote_id: UUID
@@ -527,9 +527,7 @@ class ServiceOrder(LedgerAggregate):
 
     def receipt_was_undeliverable(self, message_id: str, reason: str, at: datetime) -> None:
         """Record that the receipt can't reach its reader; raises OrderNotInState before there is one."""
-        self._fail_receipt(
-            receipt_number=self._must_have_receipt(), message_id=message_id, reason=reason, timestamp=at
-        )
+        self._fail_receipt(receipt_number=self._must_have_receipt(), message_id=message_id, reason=reason, timestamp=at)
 
     def _awaited(self, intent_id: str) -> PaymentAttempt | None:
         awaiting = {OrderState.PLACED, OrderState.PAYMENT_UNKNOWN, OrderState.PAYMENT_ACTION_REQUIRED}
@@ -608,7 +606,7 @@ class ServiceOrder(LedgerAggregate):
         self.state, self.attempt, self.authorised_amount = OrderState.PAYMENT_DECLINED, None, 0
 
     @event(AdminContactAssigned)
-    def _assign_admin(self, external_reference: str, created: bool, timestamp: datetime) -> None:
+    def _assign_admin(self, external_reference: str, created: bool, timestamp: datetime) -> None:  # noqa: FBT001 -- the event's field
         self.admin_reference = external_reference
 
     @event(OrderLineProvisioned)

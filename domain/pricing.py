@@ -85,7 +85,7 @@ def prorated_net(unit_price: int, seats: int, remaining_days: int, term_days: in
 
 
 def on_day(line: QuoteLine, day: date, treatment: TaxTreatment) -> QuoteLine:
-    """The line as it is charged when ordered on `day`: the smaller net of quoted and recomputed, taxed as on that day."""
+    """The line as charged when ordered on `day`: the smaller net of quoted and recomputed, taxed as on that day."""
     day = max(day, line.service_start)
     remaining = line.term.remaining_days(day)
     net = min(line.net, prorated_net(line.unit_price, line.seats_to_add, remaining, line.term.days))

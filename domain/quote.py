@@ -293,7 +293,9 @@ def issue_quote(
         if superseded.origin is QuoteOrigin.SALES_REP and acknowledged_by is None:
             raise SalesRepQuoteUnacknowledged(open_quote_id=superseded.id)
         superseded.be_superseded(quote_id, at)
-    latest = min([at + timedelta(days=rules.valid_days), *(first_instant(line.term.end, account.time_zone) for line in lines)])
+    latest = min(
+        [at + timedelta(days=rules.valid_days), *(first_instant(line.term.end, account.time_zone) for line in lines)]
+    )
     quote = Quote(
         id=quote_id,
         account_id=account.id,
@@ -344,9 +346,7 @@ def _priced(
     )
 
 
-def _treatment(
-    account: BillingAccount, vat_id_country: str | None, rules: QuotingRules, at: datetime
-) -> TaxTreatment:
+def _treatment(account: BillingAccount, vat_id_country: str | None, rules: QuotingRules, at: datetime) -> TaxTreatment:
     day = business_day(at, account.time_zone)
     treatment = tax_treatment(rules.seller_country, account.country, vat_id_country, day)
     if treatment is None:

@@ -80,7 +80,7 @@ class OpenQuoteChanged(Refusal):
 
 @dataclass(eq=False)
 class SalesRepQuoteUnacknowledged(Refusal):
-    """The open quote was made by a sales representative. Send `acknowledge_sales_rep_quote` to replace it all the same."""
+    """The open quote was made by a sales representative. Send `acknowledge_sales_rep_quote` to replace it."""
 
     code: ClassVar[str] = "SALES_REP_QUOTE_UNACKNOWLEDGED"
     open_quote_id: UUID

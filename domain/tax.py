@@ -63,7 +63,9 @@ _STANDARD_RATES: Final[dict[str, tuple[tuple[date, int], ...]]] = {
 }
 
 
-def tax_treatment(seller_country: str, buyer_country: str, vat_id_country: str | None, day: date) -> TaxTreatment | None:
+def tax_treatment(
+    seller_country: str, buyer_country: str, vat_id_country: str | None, day: date
+) -> TaxTreatment | None:
     """How a sale on `day` is taxed; None where there is no rule, which ends self-service.
 
     `vat_id_country` is the country of a VAT id whose format was checked, or None. Rules: Council Directive

@@ -186,9 +186,7 @@ def _contact_changed(row: AccountRow, event: BillingAccount.BillingContactChange
 
 @accounts.on(BillingAccount.BillingAddressChanged)
 def _address_changed(row: AccountRow, event: BillingAccount.BillingAddressChanged, _: Recorded) -> AccountRow:
-    return replace(
-        row, billing_address=event.billing_address, country=event.country, version=event.originator_version
-    )
+    return replace(row, billing_address=event.billing_address, country=event.country, version=event.originator_version)
 
 
 @accounts.on(BillingAccount.PaymentMethodSelected)
@@ -240,16 +238,12 @@ def _requested(row: SubscriptionRow, event: Subscription.SeatsRequested, _: Reco
 
 @subscriptions.on(Subscription.SeatChangeOrdered)
 def _ordered(row: SubscriptionRow, event: Subscription.SeatChangeOrdered, _: Recorded) -> SubscriptionRow:
-    return replace(
-        row, seats_on_order=event.seats_to_add, order_id=event.order_id, version=event.originator_version
-    )
+    return replace(row, seats_on_order=event.seats_to_add, order_id=event.order_id, version=event.originator_version)
 
 
 @subscriptions.on(Subscription.SeatsProvisioned)
 def _provisioned(row: SubscriptionRow, event: Subscription.SeatsProvisioned, _: Recorded) -> SubscriptionRow:
-    return replace(
-        row, seats=event.seats_after, seats_on_order=0, order_id=None, version=event.originator_version
-    )
+    return replace(row, seats=event.seats_after, seats_on_order=0, order_id=None, version=event.originator_version)
 
 
 @subscriptions.on(Subscription.ProvisioningRejected, Subscription.SeatChangeReleased)

@@ -128,7 +128,10 @@ class Fulfilment:
 
             case PaymentStatus.ACTION_REQUIRED if intent.action_url:
                 link = self._vault.seal(
-                    vault_id(order.id, ActionLink.KIND), order.attempts, order.account_id, ActionLink(url=intent.action_url)
+                    vault_id(order.id, ActionLink.KIND),
+                    order.attempts,
+                    order.account_id,
+                    ActionLink(url=intent.action_url),
                 )
                 vault = (link,)
 

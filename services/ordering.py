@@ -22,8 +22,8 @@ from services.ports import (
     Outcome,
     Payments,
     SealedRecord,
-    Vault,
     VatIdFormat,
+    Vault,
 )
 from services.vault_records import Address, Contact, GatewayToken, PurchaseOrder, RequestContext, VaultRecord
 
@@ -106,7 +106,9 @@ class Ordering:
 
         return await self._change(id, version, changed, context)
 
-    async def change_billing_address(self, id: UUID, version: int, address: Address, context: CommandContext) -> Outcome:
+    async def change_billing_address(
+        self, id: UUID, version: int, address: Address, context: CommandContext
+    ) -> Outcome:
         """Bill this order to another address of the country that the quote's tax was made for."""
 
         def changed(order: ServiceOrder) -> tuple[SealedRecord, OrderDetails]:
@@ -147,9 +149,7 @@ class Ordering:
             if quote.origin is QuoteOrigin.SELF_SERVICE:
                 account.must_be_eligible()
             method = _valid_card(order, context)
-            lines = quote.lines_on_order(
-                account, self._vat_ids.country_of(account.vat_id), self._rules, context.now
-            )
+            lines = quote.lines_on_order(account, self._vat_ids.country_of(account.vat_id), self._rules, context.now)
             quote.accept(order.id, context.now)
             account.close_quote(quote.id, context.now)
             vault = self._seal_placing(command, order)
@@ -179,9 +179,7 @@ class Ordering:
         ]
         if command.po_number:
             purchase_order = PurchaseOrder(number=command.po_number)
-            sealed.append(
-                self._vault.seal(vault_id(order.id, PurchaseOrder.KIND), 1, order.account_id, purchase_order)
-            )
+            sealed.append(self._vault.seal(vault_id(order.id, PurchaseOrder.KIND), 1, order.account_id, purchase_order))
         return sealed
 
     def _sealed(

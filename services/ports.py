@@ -1,4 +1,4 @@
-"""What the services need of the world. Every port has a sandbox or memory adapter that ships, and one contract suite."""
+"""What the services need of the world. Every port has a memory or sandbox adapter that ships."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ class AppendTooLarge(Exception):
 
 
 class StoreUnavailable(Exception):
-    """The database does not answer; whether the append was stored is unknown, and the same command may be sent again."""
+    """The database does not answer. Whether the append was stored is unknown; the same command may be sent again."""
 
 
 class Streams(Protocol):
@@ -114,7 +114,6 @@ class EventStore(Protocol):
         Checks the versions of `aggregates` and of `unchanged`. `result` is what the command was about (default: the
         first). Raises VersionConflict, AppendTooLarge, StoreUnavailable.
         """
-
 
     async def version_of(self, id: UUID) -> int:
         """How many events the stream has; 0 for an empty one."""

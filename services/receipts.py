@@ -30,6 +30,7 @@ from services.working import recorded, worker_context
 
 ACTOR: Final = "receipts"
 
+
 class Receipts:
     """Receipts of one seller; numbers by year in the seller's time zone."""
 

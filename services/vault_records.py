@@ -97,9 +97,7 @@ class RecordErased(Exception):
 Record = TypeVar("Record", bound=VaultRecord)
 
 
-def opened(
-    records: Mapping[VaultReference, VaultRecord], reference: VaultReference, kind: type[Record]
-) -> Record:
+def opened(records: Mapping[VaultReference, VaultRecord], reference: VaultReference, kind: type[Record]) -> Record:
     """The record at the reference; raises RecordErased if it is gone or of another kind."""
     record = records.get(reference)
     if not isinstance(record, kind):

@@ -93,7 +93,7 @@ class Worker:
         except CounterpartyError as error:
             pause = self._pace.pause(claim.tries)
             _log.warning("entry %s rests for %.1f s: %s", claim.entry_id, pause, type(error).__name__)
-        except Exception:
+        except Exception:  # noqa: BLE001 -- one entry's fault must not stop the others
             pause = self._pace.pause(claim.tries)
             _log.exception("entry %s rests for %.1f s", claim.entry_id, pause)
         try:
@@ -102,7 +102,9 @@ class Worker:
             _log.warning("entry %s is free again when its claim runs out", claim.entry_id)
 
 
-async def worker_context(actor_id: str, claim: Claim, subject: LedgerAggregate, what: str, clock: Clock) -> CommandContext:
+async def worker_context(
+    actor_id: str, claim: Claim, subject: LedgerAggregate, what: str, clock: Clock
+) -> CommandContext:
     """The context of a command that a worker derives: known by what is recorded on which version of the subject."""
     return CommandContext(
         command_id=uuid5(subject.id, f"{what}:{subject.version}"),

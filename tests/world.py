@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -20,13 +20,11 @@ from adapters.sandbox_books import MemoryBooks
 from adapters.sandbox_script import Script
 from adapters.settings import Settings
 from adapters.vat_ids import StdnumVatIds
-from domain.account import BillingAccount
 from domain.envelope import Actor, Role
 from domain.history import SomeAggregate, topic_of
-from domain.identifiers import account_id, command_id, order_id, subscription_id
+from domain.identifiers import account_id, command_id, subscription_id
 from domain.order import ServiceOrder
-from domain.quote import CartLine, Quote
-from domain.subscription import Subscription
+from domain.quote import CartLine
 from projections.fulfilment_todo import fulfilment_todo
 from projections.receipts_todo import receipts_todo
 from services.accounts import Accounts, OpenAccount, StartSubscription
@@ -78,10 +76,15 @@ class World:
         outside = Counterparties(self.payments, self.directory, self.provisioning)
         self.fulfilment = Fulfilment(self.events, self.events, self.clock, outside, self.receipts)
         self.mail = ReceiptMail(self.events, self.events, self.clock, self.mailer, "seatledger.example")
-        self.todo = MemoryWorkList(fulfilment_todo, self.events, lambda: self.clock.at.timestamp())
-        self.to_send = MemoryWorkList(receipts_todo, self.events, lambda: self.clock.at.timestamp())
+        self.todo = MemoryWorkList(fulfilment_todo, self.events, self._seconds)
+        self.to_send = MemoryWorkList(receipts_todo, self.events, self._seconds)
 
-    def context(self, actor: Actor = ADMIN, key: str | None = None, body: str = "", account: UUID = ACCOUNT) -> CommandContext:
+    def _seconds(self) -> float:
+        return self.clock.at.timestamp()
+
+    def context(
+        self, actor: Actor = ADMIN, key: str | None = None, body: str = "", account: UUID = ACCOUNT
+    ) -> CommandContext:
         """A command's context; a new key unless one is given."""
         self.keys += 1
         key = key or f"key-{self.keys}"
@@ -116,7 +119,9 @@ class World:
             await self.accounts.select_payment_method(id, card, self.context(OPERATOR, account=id))
         return id
 
-    async def start_subscription(self, number: str = "S-1", account: UUID = ACCOUNT, product: str = "goto_meeting") -> UUID:
+    async def start_subscription(
+        self, number: str = "S-1", account: UUID = ACCOUNT, product: str = "goto_meeting"
+    ) -> UUID:
         """10 seats at 228.00 a year, with 302 of 365 days left."""
         today = self.clock.at.date()
         start, end = today - timedelta(days=63), today + timedelta(days=302)
@@ -146,7 +151,9 @@ class World:
     def placing(self, order: UUID, version: int, **more: Any) -> PlaceServiceOrder:
         """The command that places it."""
         fields = {"terms_version": TERMS, "po_number": "PO-4711", **more}
-        return PlaceServiceOrder(order, version, request_context=RequestContext(ip="127.0.0.1", user_agent="t"), **fields)
+        return PlaceServiceOrder(
+            order, version, request_context=RequestContext(ip="127.0.0.1", user_agent="t"), **fields
+        )
 
     async def placed(self, *lines: tuple[UUID, int], admin: bool = True) -> UUID:
         """A placed order's id."""

@@ -1,5 +1,6 @@
 """`seatledger dev`: the embedded default, everything in one process and one terminal."""
 
+import json
 import socket
 import time
 from contextlib import AsyncExitStack
@@ -68,10 +69,11 @@ async def _welcome(ledger: Ledger) -> list[Panel | Table | str]:
     for person in (admin, *others):
         scope = _DEMO_ACCOUNT if person is admin else ", ".join(person.territories) or "all"
         people.add_row(person.login, person.name, person.role.value, scope)
-    body = f'{{"lines": [{{"subscription_id": "{subscription_id(_DEMO_SUBSCRIPTION)}", "seats_to_add": 2}}], "replaces": null}}'
+    line = {"subscription_id": str(subscription_id(_DEMO_SUBSCRIPTION)), "seats_to_add": 2}
+    body = json.dumps({"lines": [line], "replaces": None})
     curl = (
         f"TOKEN=$(curl -s {base}/sandbox/token/{admin.login})\n"
-        f"curl -s {base}/v1/accounts/{demo_account}/quotes -H \"Authorization: Bearer $TOKEN\" \\\n"
+        f'curl -s {base}/v1/accounts/{demo_account}/quotes -H "Authorization: Bearer $TOKEN" \\\n'
         f"  -H 'Idempotency-Key: first-quote' -H 'Content-Type: application/json' \\\n"
         f"  -d '{body}'"
     )

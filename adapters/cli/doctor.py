@@ -65,7 +65,9 @@ def _python() -> Finding:
 
 
 def _disk(settings: Settings) -> Finding:
-    folder = next(each for each in (settings.data_folder.resolve(), *settings.data_folder.resolve().parents) if each.exists())
+    folder = next(
+        each for each in (settings.data_folder.resolve(), *settings.data_folder.resolve().parents) if each.exists()
+    )
     free = shutil.disk_usage(folder).free
     return Finding("disk", free > _DISK_BYTES, f"{free // 2**20} MiB free where the data is (500 MiB are wanted)")
 

@@ -44,7 +44,7 @@ def _log_plainly() -> None:
 
 @app.command()
 def dev() -> None:
-    """Everything in one terminal: embedded PostgreSQL, sample accounts, API, workers, inbox. For trying and developing."""
+    """Everything in one terminal: embedded PostgreSQL, sample accounts, API, workers, inbox."""
     from adapters.cli.dev import run_dev  # noqa: PLC0415 -- each command imports what it needs: starting is felt
 
     _log_plainly()

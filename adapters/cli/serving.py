@@ -29,7 +29,7 @@ def listening_socket(settings: Settings) -> socket.socket:
 
 
 async def serve_api(settings: Settings, url: str, listener: socket.socket, *, with_workers: bool) -> None:
-    """Serve the API, keep the read models up to date and, if asked, work off the to-do lists, until SIGTERM or SIGINT."""
+    """Serve the API and keep the read models up to date until SIGTERM or SIGINT; work off the to-do lists if asked."""
     async with AsyncExitStack() as stack:
         ledger = await stack.enter_async_context(opened_ledger(settings, url))
         await stack.enter_async_context(projecting(ledger))
@@ -56,7 +56,7 @@ async def serve_until_stopped(app: FastAPI, listener: socket.socket, ready: Call
     )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve([listener]))
-    while not server.started and not serving.done():
+    while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn has only the flag
         await asyncio.sleep(0.01)
     if ready and server.started:
         ready()

@@ -40,12 +40,12 @@ class Language:
         self.code, self.locale, self.translations = code, Locale.parse(code), _translations(code)
 
     def money(self, minor_units: int, currency: str) -> str:
-        """The amount with its currency.
+        r"""The amount with its currency.
 
         Raises ValueError for a currency that domain.money doesn't know.
 
         >>> Language("de").money(137729, "EUR"), Language("en").money(137729, "CHF")
-        ('1.377,29\\xa0€', 'CHF\\xa01,377.29')
+        ('1.377,29\xa0€', 'CHF\xa01,377.29')
         """
         if currency not in MINOR_DIGITS:
             message = f"the minor units of {currency!r} are not known"
@@ -74,10 +74,10 @@ class Language:
         return format_date(day, "long", locale=self.locale)
 
     def percent(self, basis_points: int) -> str:
-        """The rate with as many decimals as it has.
+        r"""The rate with as many decimals as it has.
 
         >>> Language("de").percent(2550), Language("en").percent(1900)
-        ('25,5\\xa0%', '19%')
+        ('25,5\xa0%', '19%')
         """
         return format_percent(
             Decimal(basis_points).scaleb(_BASIS_POINT), locale=self.locale, decimal_quantization=False

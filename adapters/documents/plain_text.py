@@ -22,9 +22,9 @@ _UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def one_line(text: str) -> str:
-    """The text with single spaces, no line end and nothing unseen; no-break spaces stay.
+    r"""The text with single spaces, no line end and nothing unseen; no-break spaces stay.
 
-    >>> one_line("Vogt\\n& Söhne\\t GmbH\\0")
+    >>> one_line("Vogt\n& Söhne\t GmbH\0")
     'Vogt & Söhne GmbH'
     """
     return _UNSEEN.sub("", _BLANK.sub(" ", text)).strip(" ")

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.metadata import version
+from operator import itemgetter
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -82,7 +83,7 @@ def tax_subtotals(lines: Iterable[QuoteLine]) -> tuple[TaxSubtotal, ...]:
         groups.setdefault((-line.tax_rate_basis_points, line.tax_country, line.tax_category), []).append(line)
     return tuple(
         TaxSubtotal(category, country, -rate, sum(line.net for line in alike), sum(line.tax for line in alike))
-        for (rate, country, category), alike in sorted(groups.items(), key=lambda group: group[0])
+        for (rate, country, category), alike in sorted(groups.items(), key=itemgetter(0))
     )
 
 

@@ -73,7 +73,9 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
 
 
 async def _unauthenticated(_: Request, error: Exception) -> JSONResponse:
-    return problem(401, "UNAUTHENTICATED", f"Send a valid bearer token ({error})", headers={"WWW-Authenticate": "Bearer"})
+    return problem(
+        401, "UNAUTHENTICATED", f"Send a valid bearer token ({error})", headers={"WWW-Authenticate": "Bearer"}
+    )
 
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
@@ -136,7 +138,10 @@ async def _counterparty_refused(_: Request, error: Exception) -> JSONResponse:
 
 async def _counterparty_away(_: Request, __: Exception) -> JSONResponse:
     return problem(
-        503, "COUNTERPARTY_UNAVAILABLE", "The payment provider does not answer. Try again.", headers={"Retry-After": "5"}
+        503,
+        "COUNTERPARTY_UNAVAILABLE",
+        "The payment provider does not answer. Try again.",
+        headers={"Retry-After": "5"},
     )
 
 

@@ -40,7 +40,8 @@ class MemoryWorkList:
 
     async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Claim]:
         """See services.ports.WorkList."""
-        now, claims = self._monotonic(), []
+        now = self._monotonic()
+        claims: list[Claim] = []
         for entry in self.entries():
             held = self._held.get(entry.entry_id)
             if len(claims) == limit or (held and held.expires_at > now):

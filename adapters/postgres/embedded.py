@@ -410,7 +410,7 @@ def _socket_folder(home: Path, account: _Account) -> Path:
 def _short_socket_folder(home: Path, account: _Account) -> Path:
     temporary = Path(tempfile.gettempdir()).resolve()
     if len(os.fsencode(temporary)) > _SOCKET_PATH_LIMIT // 2 or (account.popen and _closed_part(temporary, account)):
-        temporary = Path("/tmp")
+        temporary = Path("/tmp")  # noqa: S108 -- the socket folder made in it is the server's alone
     return temporary / f"seatledger-{_digest(str(home))}"
 
 

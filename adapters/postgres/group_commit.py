@@ -1,4 +1,4 @@
-"""One writer a process: all appends that wait go to the database in one call, and each still succeeds or fails alone."""
+"""One writer a process: all appends that wait go to the database in one call, and each succeeds or fails alone."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,6 @@ from psycopg import AsyncConnection
 
 from adapters.appending import Append
 from services.ports import Position, StoreUnavailable, VersionConflict
-
 
 _CALL: Final = (
     "SELECT base, recorded, refused FROM ledger.append("
@@ -72,7 +71,7 @@ class GroupCommit:
     async def stop(self) -> None:
         """Write what waits, then end."""
         if self._task:
-            while self._waiting and self.alive:
+            while self._waiting and self.alive:  # noqa: ASYNC110 -- once in a life
                 await asyncio.sleep(0.005)
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -192,9 +191,7 @@ class GroupCommit:
         return VersionConflict()
 
 
-def _settle(
-    batch: Sequence[tuple[Append, asyncio.Future[Position]]], results: Sequence[Position | Exception]
-) -> None:
+def _settle(batch: Sequence[tuple[Append, asyncio.Future[Position]]], results: Sequence[Position | Exception]) -> None:
     for (_, future), result in zip(batch, results, strict=True):
         if future.done():
             continue

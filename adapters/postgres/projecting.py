@@ -65,7 +65,9 @@ class _Column:
 
     @classmethod
     def of(cls, name: str, annotation: Any) -> "_Column":
-        options = typing.get_args(annotation) if typing.get_origin(annotation) in {types.UnionType, typing.Union} else ()
+        options = (
+            typing.get_args(annotation) if typing.get_origin(annotation) in {types.UnionType, typing.Union} else ()
+        )
         plain = next((each for each in options if each is not type(None)), annotation)
         if isinstance(plain, type) and issubclass(plain, StrEnum):
             plain = str
@@ -229,7 +231,7 @@ class ProjectionWorker:
                 self._leases.clear()
             except asyncio.CancelledError:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- whatever it is, the others go on and this one is said
                 # The projection stands still until this is mended; /readyz and status show it.
                 self.failure = f"{type(error).__name__}: {error}"
                 _log.exception("projection %s stands still", self.projection.name)

@@ -105,9 +105,7 @@ class _Listing(Generic[Row]):
         self._store, self._order, self._first = RowStore(portal.name, table), order, first
         self._query = sql.SQL(query).format(columns=self._store.select_list)
 
-    async def page(
-        self, connection: AsyncConnection, limit: int, cursor: str | None, **filters: object
-    ) -> PageOf[Row]:
+    async def page(self, connection: AsyncConnection, limit: int, cursor: str | None, **filters: object) -> PageOf[Row]:
         first, second = _cursor_read(cursor, self._first)
         parameters = {**filters, "first": first, "second": second, "limit": limit + 1}
         found = await (await connection.execute(self._query, parameters, prepare=True, binary=True)).fetchall()

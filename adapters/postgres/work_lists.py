@@ -63,10 +63,13 @@ class PostgresWorkList:
         """See services.ports.WorkList."""
         self._seen = self._wakeups.count(READ_MODELS)
         parameters = {"list": self._name, "owner": owner, "limit": limit, "seconds": lease_seconds}
-        async with reporting_unavailability(), self._pool.connection() as connection:
-            async with connection.cursor(row_factory=args_row(Claim)) as cursor:
-                await cursor.execute(self._claim, parameters, prepare=True)
-                return await cursor.fetchall()
+        async with (
+            reporting_unavailability(),
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=args_row(Claim)) as cursor,
+        ):
+            await cursor.execute(self._claim, parameters, prepare=True)
+            return await cursor.fetchall()
 
     async def keep(self, claim: Claim, lease_seconds: float) -> bool:
         """See services.ports.WorkList."""

@@ -148,8 +148,8 @@ async def test_a_dead_writer_fails_all_who_wait_and_all_who_come(ledger_url: str
     async with writing(ledger_url) as writer:
         waiting = asyncio.create_task(writer.append(an_append()))
         await asyncio.sleep(0)
-        assert writer._task is not None  # noqa: SLF001 -- the fault is planted
-        writer._task.cancel()  # noqa: SLF001
+        assert writer._task is not None
+        writer._task.cancel()
         with pytest.raises(WriterStopped):
             await waiting
         assert not writer.alive

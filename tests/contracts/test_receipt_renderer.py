@@ -470,7 +470,7 @@ def test_a_name_cannot_pose_as_other_lines(renderer: ReceiptRenderer) -> None:
         assert unseen not in document.html
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)  # the first compiles the templates
 @given(name=st.text(max_size=200), street=st.text(max_size=200))
 def test_no_text_is_an_error(renderer: ReceiptRenderer, name: str, street: str) -> None:
     content = replace(
@@ -496,7 +496,7 @@ def test_the_same_content_gives_the_same_bytes(renderer: ReceiptRenderer) -> Non
 def test_another_document_has_another_version(renderer: ReceiptRenderer) -> None:
     """Whoever changes a word of the receipt gives TEMPLATE_VERSION a new number and adds a row here."""
     known = {
-        ("receipt.1", "jinja2-3.1.6+babel-2.18.0"): "",
+        ("receipt.1", "jinja2-3.1.6+babel-2.18.0"): "2e4ecee836326c567567452f00e7b40d071a7b9eb876e3f66afbd3d738fec253",
     }
     version = (renderer.template_version, renderer.renderer_version)
     if version[1] not in {each for _, each in known}:

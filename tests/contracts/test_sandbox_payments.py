@@ -248,7 +248,7 @@ async def test_a_task_cancelled_between_the_effect_and_its_answer_leaves_the_led
     await script.plan("payments.capture", "after", "pause")
     capturing = asyncio.create_task(payments.capture(intent.id, 44898))
     async with asyncio.timeout(5):
-        while not await script.paused():  # noqa: ASYNC110
+        while not await script.paused():
             await asyncio.sleep(0.01)
     capturing.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -46,7 +46,9 @@ def test_an_event_touches_the_rows_that_its_handlers_ask_for() -> None:
 def test_a_handler_sees_what_the_one_before_it_made() -> None:
     table = Table("rows", Row, key="id")
     for _ in range(2):
-        table.on(BillingAccount.SelfServiceAllowed)(lambda row, event, _: Row(event.originator_id, row.count + 1 if row else 1))
+        table.on(BillingAccount.SelfServiceAllowed)(
+            lambda row, event, _: Row(event.originator_id, row.count + 1 if row else 1)
+        )
     rows: dict[RowKey, Row] = {}
     Projection("counting", 1, table).apply(rows, ALLOWED)
     assert rows == {RowKey("rows", A): Row(A, 2)}

@@ -40,9 +40,7 @@ async def test_the_straight_way(world: World) -> None:
     assert await _charges(world) == [44898]
     assert (await world.the(Subscription, MEETING)).seats == 12
     assert [each.seats for each in await world.provisioning.subscriptions()] == [12]
-    assert [(each.email, each.products) for each in await world.directory.admins()] == [
-        (JONAS.email, ["goto_meeting"])
-    ]
+    assert [(each.email, each.products) for each in await world.directory.admins()] == [(JONAS.email, ["goto_meeting"])]
     assert world.todo.entries() == []
 
 
@@ -72,7 +70,9 @@ async def test_an_order_of_two_lines_is_charged_once(world: World) -> None:
         "payments.capture",
     ],
 )
-@pytest.mark.parametrize(("moment", "behaviour"), [("before", "unavailable"), ("before", "timeout"), ("after", "timeout")])
+@pytest.mark.parametrize(
+    ("moment", "behaviour"), [("before", "unavailable"), ("before", "timeout"), ("after", "timeout")]
+)
 async def test_a_call_that_fails_is_made_good_by_the_next_try(
     world: World, point: str, moment: str, behaviour: str
 ) -> None:

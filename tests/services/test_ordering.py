@@ -172,9 +172,7 @@ async def test_a_placed_order_is_not_placed_again(world: World) -> None:
 async def test_other_terms_than_the_current_are_refused(world: World) -> None:
     prepared = await world.prepared()
     with pytest.raises(TermsVersionUnknown):
-        await world.ordering.place(
-            world.placing(prepared.id, prepared.version, terms_version="1999"), world.context()
-        )
+        await world.ordering.place(world.placing(prepared.id, prepared.version, terms_version="1999"), world.context())
 
 
 async def test_an_unknown_order_is_not_found(world: World) -> None:

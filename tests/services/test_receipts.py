@@ -52,8 +52,8 @@ async def test_another_processes_receipt_in_between_only_changes_the_number(worl
         """Hold the claim."""
 
     rival = World(clock=world.clock, books=world.books)
-    rival.receipts._events = rival.receipts._vault = world.events  # noqa: SLF001 -- two processes on one ledger
-    rival.fulfilment._events = rival.fulfilment._vault = world.events  # noqa: SLF001
+    rival.receipts._events = rival.receipts._vault = world.events
+    rival.fulfilment._events = rival.fulfilment._vault = world.events
     await all_of(world.fulfilment.carry_on(claim, keep), rival.fulfilment.carry_on(second, keep))
     assert sorted(event.number for event in await _issued(world)) == [1, 2]
 

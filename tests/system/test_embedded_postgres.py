@@ -68,7 +68,7 @@ def ask(server: EmbeddedServer, query: str, database: str = "seatledger") -> obj
 
 def wait_until_gone(pid: int) -> None:
     deadline = time.monotonic() + 10
-    while embedded._command_line(pid) and time.monotonic() < deadline:  # noqa: SLF001 - also right for a zombie
+    while embedded._command_line(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
@@ -136,7 +136,7 @@ def test_the_server_outlives_its_starter_and_the_starters_interrupt(ledger: Path
     assert postmaster_pid(server) == before
     server.stop()
     wait_until_gone(before)
-    assert not embedded._command_line(before)  # noqa: SLF001
+    assert not embedded._command_line(before)
     assert not (server.data / "postmaster.pid").exists()
 
 
@@ -162,7 +162,7 @@ def test_a_stop_and_a_start_keep_the_data(ledger: Path, running: EmbeddedServer)
     running.stop()
     with pytest.raises(psycopg.OperationalError):
         connect(running)
-    assert ask(embedded.start(ledger), "SELECT seats FROM stopped") == 7  # noqa: PLR2004
+    assert ask(embedded.start(ledger), "SELECT seats FROM stopped") == 7
 
 
 def test_a_server_killed_under_a_busy_backend_starts_again_with_its_data(ledger: Path, running: EmbeddedServer) -> None:
@@ -174,9 +174,9 @@ def test_a_server_killed_under_a_busy_backend_starts_again_with_its_data(ledger:
         os.kill(killed, signal.SIGKILL)
         again = embedded.start(ledger)
         wait_until_gone(busy.info.backend_pid)
-        assert not embedded._command_line(busy.info.backend_pid)  # noqa: SLF001
+        assert not embedded._command_line(busy.info.backend_pid)
     assert postmaster_pid(again) != killed
-    assert ask(again, "SELECT seats FROM killed") == 7  # noqa: PLR2004
+    assert ask(again, "SELECT seats FROM killed") == 7
 
 
 def test_a_pid_file_whose_number_is_now_another_process_is_not_believed(ledger: Path, running: EmbeddedServer) -> None:
@@ -299,7 +299,7 @@ def test_binaries_closed_to_the_servers_account_are_copied(
     assert tmp_path in embedded.find_binaries().parents
     running.stop()
     server = embedded.start(ledger)
-    program = Path(embedded._command_line(postmaster_pid(server)).split()[0])  # noqa: SLF001
+    program = Path(embedded._command_line(postmaster_pid(server)).split()[0])
     server.stop()
     assert tmp_path not in program.parents
     shutil.rmtree(next(part for part in program.parents if part.name.startswith("postgresql-")))

@@ -4,7 +4,16 @@ import unicodedata
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictInt, StringConstraints, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StringConstraints,
+    ValidationInfo,
+)
 
 from domain.card_numbers import contains_card_number
 from domain.quote import CartLine
@@ -24,7 +33,11 @@ def _harmless(text: str, info: ValidationInfo) -> str:
 _Harmless: Final = AfterValidator(_harmless)
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _Harmless]
 Email = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[^@\s<>,;:\"]+@[^@\s<>,;:\"]+\.[^@\s<>,;:\".]+$"), _Harmless
+    str,
+    StringConstraints(
+        strip_whitespace=True, max_length=254, pattern=r"^[^@\s<>,;:\"]+@[^@\s<>,;:\"]+\.[^@\s<>,;:\".]+$"
+    ),
+    _Harmless,
 ]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\+[1-9][0-9]{6,14}$"), _Harmless]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
@@ -38,7 +51,7 @@ class Body(BaseModel):
 
 
 class CartLineBody(Body):
-    """New Seat Qty: seats to ADD to the subscription. `unit_price` (minor units, seat and term) is a sales rep's to give."""
+    """New Seat Qty: seats to ADD. `unit_price`, in minor units per seat and term, is a sales rep's to give."""
 
     subscription_id: UUID
     seats_to_add: StrictInt = Field(examples=[3])

@@ -129,9 +129,7 @@ async def list_subscriptions(
     return _answer(Listed[SubscriptionView](items=items, next=page.next))
 
 
-@router.get(
-    "/accounts/{account_id}/quotes", response_model=Listed[QuoteView], dependencies=_reading, tags=["quotes"]
-)
+@router.get("/accounts/{account_id}/quotes", response_model=Listed[QuoteView], dependencies=_reading, tags=["quotes"])
 async def list_quotes(
     account_id: UUID, ledger: TheLedger, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
@@ -141,9 +139,7 @@ async def list_quotes(
     return _answer(Listed[QuoteView](items=tuple(QuoteView.of(row) for row in page.items), next=page.next))
 
 
-@router.get(
-    "/accounts/{account_id}/orders", response_model=Listed[OrderView], dependencies=_reading, tags=["orders"]
-)
+@router.get("/accounts/{account_id}/orders", response_model=Listed[OrderView], dependencies=_reading, tags=["orders"])
 async def list_orders(
     account_id: UUID, ledger: TheLedger, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
@@ -226,9 +222,7 @@ async def get_quote(quote_id: UUID, ledger: TheLedger, caller: TheCaller) -> Res
 
 
 @router.post("/quotes/{quote_id}/decline", response_model=QuoteView, tags=["quotes"])
-async def decline_quote(
-    quote_id: UUID, request: Request, ledger: TheLedger, caller: TheCaller, key: Key
-) -> Response:
+async def decline_quote(quote_id: UUID, request: Request, ledger: TheLedger, caller: TheCaller, key: Key) -> Response:
     """Decline the open quote."""
     account_id = await permitted_subject(ledger, caller, Operation.DECLINE_QUOTE, "Quote", quote_id)
 
@@ -253,9 +247,7 @@ async def _quote_answer(ledger: Ledger, outcome: Outcome, status: int) -> Respon
     responses={200: {"model": OrderView, "description": "it had been prepared before"}},
     tags=["orders"],
 )
-async def prepare_order(
-    quote_id: UUID, request: Request, ledger: TheLedger, caller: TheCaller, key: Key
-) -> Response:
+async def prepare_order(quote_id: UUID, request: Request, ledger: TheLedger, caller: TheCaller, key: Key) -> Response:
     """Proceed to Payment: prepare the quote's one service order, or give it back."""
     account_id = await permitted_subject(ledger, caller, Operation.PREPARE_ORDER, "Quote", quote_id)
 

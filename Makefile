@@ -1,0 +1,72 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run demo reset setup test check test-unit test-system format lock seed status doctor
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+UNIT := tests/domain tests/services tests/projections tests/contracts domain services
+
+help:
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ start
+run: $(STAMP) ## everything in one terminal: embedded PostgreSQL, sample accounts, API, workers, inbox (PORT=8080)
+	@exec $(BIN)/seatledger dev
+
+demo: $(STAMP) ## walk the help article in German on a throw-away instance and check every step
+	@exec $(BIN)/seatledger demo
+
+test: $(STAMP) check ## everything that must hold: checks, unit and system tests, coverage
+	@rm -f .coverage .coverage.* coverage.json
+	@$(MAKE) --no-print-directory test-unit COVERAGE="--cov --cov-report="
+	@$(BIN)/python -m pytest -m system -p no:cacheprovider tests --cov --cov-append --cov-report=
+	@$(BIN)/coverage json -q && $(BIN)/python .ci/coverage_floors.py
+
+setup: $(STAMP) ## install what is locked into .venv, and nothing else
+
+doctor: $(STAMP) ## check what a start needs
+	@$(BIN)/seatledger doctor
+
+seed: $(STAMP) ## put the sample accounts into the ledger
+	@$(BIN)/seatledger seed
+
+reset: $(STAMP) ## delete the data of this checkout
+	@$(BIN)/seatledger reset
+
+##@ prove
+check: $(STAMP) ## style, types and who may import whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet . || { echo "run make format"; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache | tail -n 5
+
+test-unit: $(STAMP) ## the tests that need no server and no socket
+	@$(BIN)/python -m pytest -m "not system" -p no:cacheprovider --disable-socket --allow-unix-socket $(UNIT) $(COVERAGE)
+
+test-system: $(STAMP) ## the tests on real servers and processes
+	@$(BIN)/python -m pytest -m system -p no:cacheprovider tests
+
+##@ change
+format: $(STAMP) ## format the code and mend what can be mended
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+lock: $(STAMP) ## lock the newest versions that pyproject.toml allows
+	@$(BIN)/uv pip compile pyproject.toml --extra dev -p 3.11 --universal --upgrade --no-emit-index-url --no-header \
+	    --no-annotate --generate-hashes --quiet -o requirements.lock
+
+##@ operate
+status: $(STAMP) ## how far log, projections, to-do lists and orders are
+	@$(BIN)/seatledger status
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.13 is needed: apt-get install python3 python3-venv"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	    || { echo "Python 3.11 to 3.13 is needed; $(PYTHON) is another. Name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
+	    || { echo "Python can't make a virtual environment here: apt-get install python3-venv"; exit 2; }
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --editable .
+	@touch $@

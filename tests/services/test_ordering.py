@@ -8,7 +8,7 @@ import pytest
 from domain.account import BillingAccount, RestrictionReason
 from domain.identifiers import order_id
 from domain.order import OrderState
-from domain.quote import Quote, QuoteState
+from domain.quote import CartLine, Quote, QuoteOrigin, QuoteState
 from domain.refusals import (
     Conflict,
     NoAutomaticPaymentMethod,
@@ -24,8 +24,9 @@ from domain.refusals import (
 )
 from domain.subscription import Subscription
 from services.ordering import PROCESSING_TIME
+from services.quoting import IssueQuote
 from services.vault_records import PurchaseOrder, RequestContext
-from tests.world import ACCOUNT, ADDRESS, ASSIST, JONAS, MEETING, OPERATOR, World, all_of, succeeded
+from tests.world import ACCOUNT, ADDRESS, ASSIST, JONAS, MEETING, OPERATOR, REP, World, all_of, succeeded
 
 
 async def test_preparing_again_gives_the_same_order(world: World) -> None:
@@ -211,3 +212,19 @@ async def test_placed_on_a_later_day_it_costs_no_more_than_quoted(world: World) 
     assert placed.lines[0].net == 36480, "22800 x 2 x 292 / 365"
     assert placed.totals.gross < quoted.gross
     assert placed.state is OrderState.PLACED
+
+
+async def test_a_sales_reps_quote_is_ordered_without_self_service_once_a_card_is_chosen(world: World) -> None:
+    world = World()
+    await world.customer(card=None)
+    await world.accounts.restrict_self_service(ACCOUNT, RestrictionReason.INVOICE_BILLING, world.context(OPERATOR))
+    offer = IssueQuote(ACCOUNT, (CartLine(MEETING, 2),), None, origin=QuoteOrigin.SALES_REP)
+    quote = (await world.quoting.issue(offer, world.context(REP))).id
+    prepared = await world.ordering.prepare(quote, world.context())
+    with pytest.raises(NoAutomaticPaymentMethod) as refused:
+        await world.ordering.place(world.placing(prepared.id, prepared.version), world.context())
+    assert refused.value.reason == "none"
+    chosen = await world.ordering.change_payment_method(prepared.id, prepared.version, "tok_visa", world.context())
+    placed = await world.ordering.place(world.placing(prepared.id, chosen.version), world.context())
+    assert (await world.order(prepared.id)).state is OrderState.PLACED
+    assert str(placed.position) == f"{placed.position.partition}.{placed.position.position}"

@@ -3,11 +3,11 @@
 import re
 from typing import Final
 
-_DIGIT_RUNS: Final = re.compile(r"(?<![0-9])[0-9](?:[ .\-\u00a0\u2009]?[0-9]){11,22}(?![0-9])")
+_DIGIT_RUNS: Final = re.compile(r"(?<![0-9+])[0-9](?:[ .\-\u00a0\u2009]?[0-9]){11,22}(?![0-9])")
 
 # Issuer prefixes and lengths as the card schemes publish them (ISO/IEC 7812 ranges).
 _SCHEMES: Final = (
-    (re.compile(r"4"), {13, 16, 19}),  # Visa
+    (re.compile(r"4"), {16, 19}),  # Visa; its old 13 digits would refuse telephone numbers
     (re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), {16}),  # Mastercard
     (re.compile(r"3[47]"), {15}),  # American Express
     (re.compile(r"6011|64[4-9]|65"), {16, 17, 18, 19}),  # Discover

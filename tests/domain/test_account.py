@@ -43,7 +43,9 @@ def test_another_reason_is_another_fact() -> None:
 
 
 def test_a_restriction_can_be_lifted_once() -> None:
-    lifted = given(account, lambda it: it.restrict_self_service(REASON, NOON)).when(lambda it: it.allow_self_service(LATER))
+    lifted = given(account, lambda it: it.restrict_self_service(REASON, NOON)).when(
+        lambda it: it.allow_self_service(LATER)
+    )
     assert lifted.then(BillingAccount.SelfServiceAllowed).restriction is None
     given(account).when(lambda it: it.allow_self_service(NOON)).then()
 

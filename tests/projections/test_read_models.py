@@ -157,3 +157,19 @@ def test_a_started_attempt_keeps_an_order_on_the_list_once() -> None:
     started = type(started)(**{**vars(started), "originator_id": placed.originator_id})
     rows = rows_of(fulfilment_todo, (recorded(placed, 1), recorded(started, 2)))
     assert [row.position for row in rows.values()] == [1]
+
+
+async def test_an_order_of_two_lines_is_provisioned_when_both_are() -> None:
+    world = World()
+    await world.customer()
+    order = await world.placed((MEETING, 2), (ASSIST, 1))
+    await world.work()
+    states: list[str] = []
+    rows: dict[RowKey, Any] = {}
+    for each in world.events.recorded:
+        portal.apply(rows, each)
+        row: OrderRow | None = rows.get(RowKey("orders", order))
+        if row and (not states or states[-1] != row.state):
+            states.append(row.state)
+    assert states == ["Prepared", "Placed", "Authorised", "Provisioned", "Captured", "Completed"]
+    assert set(rows[RowKey("orders", order)].outcomes.values()) == {"provisioned"}

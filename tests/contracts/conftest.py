@@ -1,8 +1,7 @@
-"""The adapters that the contracts are tried on: books in memory and in a PostgreSQL server of the session's own."""
+"""The adapters that the contracts are tried on: books in memory and in PostgreSQL."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from importlib.resources import files
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -10,21 +9,12 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.clock import MovableClock
-from adapters.postgres import embedded, schema
 from adapters.postgres.sandbox_books import PostgresBooks
 from adapters.sandbox_books import MemoryBooks, SandboxBooks
 from adapters.sandbox_script import Script
 
 # Two connections for many calls at once: an adapter that needs a second one inside a block would stop here.
 _CONNECTIONS = 2
-
-
-@pytest.fixture(scope="session")
-def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A throw-away server."""
-    folder = tmp_path_factory.mktemp("postgres")
-    yield embedded.start(folder).url("postgres", "postgres")
-    embedded.erase(folder)
 
 
 @pytest.fixture
@@ -65,26 +55,3 @@ def clock(books: SandboxBooks) -> MovableClock:
 def script(books: SandboxBooks) -> Script:
     """What an operator plans from outside."""
     return Script(books)
-
-
-@pytest.fixture(scope="session")
-def template(server_url: str) -> str:
-    """The name of a migrated, empty database."""
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE template_ledger")
-    schema.migrate(_in_database(server_url, "template_ledger"), partitions=12)
-    return "template_ledger"
-
-
-@pytest.fixture
-def ledger_url(server_url: str, template: str) -> Iterator[str]:
-    """An empty ledger of the test's own, as the application's role."""
-    name = f"ledger_{uuid4().hex}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield _in_database(server_url, name).replace("postgres@", "seatledger_app@", 1)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _in_database(url: str, name: str) -> str:
-    return url.replace("/postgres?", f"/{name}?", 1)

@@ -1,0 +1,1 @@
+"""The sample accounts of the embedded default."""

@@ -4,9 +4,10 @@ import csv
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from importlib.resources import files
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from domain.account import RestrictionReason
 from domain.identifiers import account_id
@@ -38,10 +39,12 @@ class Company:
         return min(start.term_start for start in self.subscriptions)
 
 
-def companies(today: date) -> list[Company]:
-    """All of them, with terms under way on `today`."""
+def companies(at: datetime) -> list[Company]:
+    """All of them, with terms counted from the day that it is `at` this instant where the company is."""
     source = files("adapters.seeding").joinpath("companies.csv").read_text(encoding="utf-8")
-    return [_company(row, today) for row in csv.DictReader(source.splitlines())]
+    return [
+        _company(row, at.astimezone(ZoneInfo(row["time_zone"])).date()) for row in csv.DictReader(source.splitlines())
+    ]
 
 
 def login_of(name: str) -> str:

@@ -44,7 +44,7 @@ async def seed(ledger: Ledger, advanced: Callable[[int, int], None]) -> int:
     if await ledger.sandbox.books.read(_BOOK, _DONE):
         return 0
     now = await ledger.clock.now()
-    everything = companies(await _first_day(ledger, now.date()))
+    everything = companies(await _began(ledger, now))
     gate, done, outcomes = asyncio.Semaphore(_AT_ONCE), 0, list[Outcome]()
 
     async def add(company: Company) -> None:
@@ -65,10 +65,10 @@ async def seed(ledger: Ledger, advanced: Callable[[int, int], None]) -> int:
     return len(everything)
 
 
-async def _first_day(ledger: Ledger, today: date) -> date:
-    """The day on which seeding began: one that was interrupted goes on with the same terms on another day."""
-    async with ledger.sandbox.books.entry(_BOOK, "today") as document:
-        return date.fromisoformat(document.setdefault("day", today.isoformat()))
+async def _began(ledger: Ledger, now: datetime) -> datetime:
+    """When seeding began: one that was interrupted goes on with the same terms on another day."""
+    async with ledger.sandbox.books.entry(_BOOK, "began") as document:
+        return datetime.fromisoformat(document.setdefault("at", now.isoformat()))
 
 
 def _people(everything: Iterable[Company]) -> list[Person]:

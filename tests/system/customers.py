@@ -2,8 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from adapters.bootstrap import opened_ledger
 from adapters.identity.sandbox import Person
@@ -95,7 +96,7 @@ async def _company(ledger: Ledger, number: str, card: str | None, *subscriptions
     await ledger.accounts.open(command, await _context(ledger, account, "open"))
     if card:
         await ledger.accounts.select_payment_method(account, card, await _context(ledger, account, "card"))
-    today = datetime.now(UTC).date()
+    today = datetime.now(ZoneInfo("Europe/Berlin")).date()
     for subscription, product in subscriptions:
         start = StartSubscription(
             account, subscription, product, 10, 22800, today - timedelta(days=63), today + timedelta(days=302)

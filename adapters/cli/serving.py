@@ -3,8 +3,8 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -49,12 +49,24 @@ async def work_only(settings: Settings, url: str) -> None:
         await stop.wait()
 
 
+class _Server(uvicorn.Server):
+    """Leaves signals to us: uvicorn raises them again after its end, which would break off what closes after it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The first signal ends it in good order, a second at once."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
 async def serve_until_stopped(app: FastAPI, listener: socket.socket, ready: Callable[[], None] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; calls `ready` once requests are answered."""
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=5
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     serving = asyncio.create_task(server.serve([listener]))
     while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn has only the flag
         await asyncio.sleep(0.01)

@@ -32,7 +32,7 @@ class WalkFailed(Exception):
 
 @dataclass(slots=True)
 class Walk:
-    """What the service answered at each step, and the events as they came."""
+    """What the service answered at each step, the events as they came, and the position of the last one seen."""
 
     token: str = ""
     account: Answer = field(default_factory=dict)
@@ -44,6 +44,7 @@ class Walk:
     reviewed: Answer = field(default_factory=dict)
     placed: Answer = field(default_factory=dict)
     events: list[Answer] = field(default_factory=list)
+    position: int = 0
 
     @property
     def headers(self) -> dict[str, str]:
@@ -118,7 +119,7 @@ async def _add_seats(client: httpx2.AsyncClient, walk: Walk, out: Console) -> No
     preview = await client.post(f"{_account(walk)}/quotes/preview", headers=walk.headers, json={"lines": cart})
     walk.preview = _accepted(step, preview).json()
     walk.stored_by_preview = len(await _timeline(client, step, walk)) - len(before)
-    walk.events, position = [], before[-1]["position"]
+    walk.position = before[-1]["position"]
 
     step = _heading(out, "Warenkorb speichern und Überprüfen")
     issued = await client.post(
@@ -129,7 +130,7 @@ async def _add_seats(client: httpx2.AsyncClient, walk: Walk, out: Console) -> No
     walk.quote = _accepted(step, issued).json()
     net, tax, gross = (_money(walk.quote[name]) for name in ("net", "tax", "gross"))
     _fact(out, f"Angebot {walk.quote['number']}: netto {net}, USt. {tax}, gesamt {gross}")
-    await _new_events(client, step, walk, issued, position, out)
+    await _new_events(client, step, walk, issued, out)
 
 
 async def _service_order(client: httpx2.AsyncClient, walk: Walk, out: Console) -> None:
@@ -141,7 +142,7 @@ async def _service_order(client: httpx2.AsyncClient, walk: Walk, out: Console) -
     card, address = walk.prepared["payment_method"], walk.prepared["billing_address"]
     _fact(out, f"Zahlungsweise: {card['brand']} …{card['last_four']}")
     _fact(out, f"Rechnungsadresse: {address['street']}, {address['postal_code']} {address['city']}")
-    await _new_events(client, step, walk, prepared, _last(walk), out)
+    await _new_events(client, step, walk, prepared, out)
 
     step = _heading(out, "Speichern und Fortfahren zum Serviceauftrag")
     changed = await client.put(
@@ -151,7 +152,7 @@ async def _service_order(client: httpx2.AsyncClient, walk: Walk, out: Console) -
     )
     walk.reviewed = _accepted(step, changed).json()
     _fact(out, f"Administratorkontakt: {ADMIN['name']}, {ADMIN['email']}")
-    await _new_events(client, step, walk, changed, _last(walk), out)
+    await _new_events(client, step, walk, changed, out)
 
 
 async def _place(client: httpx2.AsyncClient, walk: Walk, out: Console) -> None:
@@ -165,7 +166,7 @@ async def _place(client: httpx2.AsyncClient, walk: Walk, out: Console) -> None:
     )
     walk.placed = _accepted(step, placed).json()
     _fact(out, f"Bestellung {walk.placed['number']} aufgegeben")
-    following = {**walk.headers, "Last-Event-ID": str(_last(walk))}
+    following = {**walk.headers, "Last-Event-ID": str(walk.position)}
     async with client.stream("GET", f"{order}/progress", headers=following) as progress:
         async for line in progress.aiter_lines():
             if line.startswith("data: "):
@@ -215,10 +216,6 @@ def _account(walk: Walk) -> str:
     return f"/v1/accounts/{walk.account['id']}"
 
 
-def _last(walk: Walk) -> int:
-    return int(walk.events[-1]["position"])
-
-
 async def _timeline(client: httpx2.AsyncClient, step: str, walk: Walk, wait_for: str | None = None) -> list[Answer]:
     headers = {**walk.headers, **({"Seatledger-Wait-For": wait_for} if wait_for else {})}
     answer = await _got(client, step, f"{_account(walk)}/timeline?limit={_MOST}", headers)
@@ -226,10 +223,10 @@ async def _timeline(client: httpx2.AsyncClient, step: str, walk: Walk, wait_for:
 
 
 async def _new_events(
-    client: httpx2.AsyncClient, step: str, walk: Walk, command: httpx2.Response, after: int, out: Console
+    client: httpx2.AsyncClient, step: str, walk: Walk, command: httpx2.Response, out: Console
 ) -> None:
     for item in await _timeline(client, step, walk, command.headers["Seatledger-Position"]):
-        if item["position"] > after:
+        if item["position"] > walk.position:
             _event(out, walk, item)
 
 
@@ -264,6 +261,7 @@ def _fact(out: Console, said: str) -> None:
 
 def _event(out: Console, walk: Walk, item: Answer) -> None:
     walk.events.append(item)
+    walk.position = item["position"]
     name, version = item["type"].partition(".")[::2]
     out.print(
         f"    [dim]{item['position']:>5}[/dim]  [cyan]{name}[/cyan] [dim]{version}  {item['actor_role']}[/dim]",

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from adapters.documents.receipt import Seller
+from adapters.documents.seller import Seller
 from domain.quote import QuotingRules
 
 TERMS_VERSION: Final = "2026-01"

@@ -12,10 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from adapters.documents.languages import Language
 from adapters.documents.plain_text import figures, labelled, one_line, paragraph, ruled
 from adapters.documents.postal_addresses import address_lines
+from adapters.documents.seller import Seller
 from domain.pricing import QuoteLine, Term, totals
 from domain.tax import TaxCategory
 from services.ports import ReceiptContent
-from services.vault_records import Address, ReceiptDocument
+from services.vault_records import ReceiptDocument
 
 TEMPLATE_VERSION: Final = "receipt.1"
 """Changes with any byte that a receipt would show; a test holds the bytes of each version."""
@@ -38,26 +39,6 @@ _BRANDS: Final = {
     "unknown": "",
     "visa": "Visa",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Seller:
-    """Who issues the receipt; `country` ISO 3166, `register` the court or office and the number there."""
-
-    name: str
-    street: str
-    postal_code: str
-    city: str
-    country: str
-    vat_id: str
-    register: str
-    email: str
-    website: str
-
-    @property
-    def address(self) -> Address:
-        """Where the seller sits."""
-        return Address(street=self.street, postal_code=self.postal_code, city=self.city, country=self.country)
 
 
 @dataclass(frozen=True, slots=True)

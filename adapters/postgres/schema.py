@@ -5,10 +5,6 @@ from typing import Final
 from uuid import uuid4
 
 import psycopg
-import sqlalchemy
-from alembic import command
-from alembic.config import Config
-from sqlalchemy.pool import NullPool
 
 HEAD: Final = "0003"
 """The revision that this version of the program needs."""
@@ -24,7 +20,28 @@ def migrate(url: str, partitions: int) -> str | None:
     `url` must log in a role that may create roles and schemas. The first run fixes the number of partitions and the
     ledger's id. Raises SchemaError for a newer schema, another program's database, or another number of partitions.
     """
-    engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=NullPool)
+    try:
+        with psycopg.connect(url) as connection:
+            before = _revision(connection)
+            if before == HEAD:
+                _fix_settings(connection, partitions)
+                return before
+    except psycopg.OperationalError as error:
+        message = f"the database does not answer: {str(error).splitlines()[0]}"
+        raise SchemaError(message) from None
+    return _upgrade(url, partitions)
+
+
+def _upgrade(url: str, partitions: int) -> str | None:
+    """Run the steps under a lock, so that of several processes that start at once one does it."""
+    # Alembic takes half a second to load, which every start would pay for the one that needs it.
+    import sqlalchemy  # noqa: PLC0415
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    engine = sqlalchemy.create_engine(
+        url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=sqlalchemy.pool.NullPool
+    )
     try:
         with as_file(files("adapters.postgres.migrations")) as folder, engine.connect() as connection:
             connection.exec_driver_sql("SELECT pg_advisory_lock(7238902346)")
@@ -43,9 +60,6 @@ def migrate(url: str, partitions: int) -> str | None:
                 connection.commit()
             _fix_settings(raw, partitions)
             raw.commit()
-    except sqlalchemy.exc.OperationalError as error:
-        message = f"the database does not answer: {str(error.orig).splitlines()[0]}"
-        raise SchemaError(message) from None
     finally:
         engine.dispose()
     return before

@@ -19,7 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.documents.languages import Language
-from adapters.documents.receipt import LOCALES, ReceiptTemplates, Seller
+from adapters.documents.receipt import LOCALES, ReceiptTemplates
+from adapters.documents.seller import Seller
 from adapters.vat_ids import StdnumVatIds
 from domain.money import MINOR_DIGITS, Totals
 from domain.personal_data import PaymentMethod, PaymentMethodKind, VaultReference

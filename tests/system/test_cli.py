@@ -1,14 +1,11 @@
 """The commands as their users run them: in a process of their own, with an environment and a data folder."""
 
 import json
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +13,7 @@ import httpx2
 import pytest
 
 from adapters.postgres import embedded
+from tests.system.processes import Running, environment, free_port
 
 pytestmark = pytest.mark.system
 
@@ -29,24 +27,11 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made, ignore_errors=True)
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def environment(folder: Path, **settings: str) -> dict[str, str]:
-    """The process's environment with these settings."""
-    ours = {"DATA_FOLDER": str(folder), "PORT": str(free_port()), "COLUMNS": "200", **settings}
-    return {**{name: value for name, value in os.environ.items() if name != "DATABASE_URL"}, **ours}
-
-
 def run(*arguments: str, folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """A command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "adapters.cli.main", *arguments],
-        env=environment(folder, **settings),
+        env=environment(DATA_FOLDER=str(folder), **settings),
         capture_output=True,
         text=True,
         timeout=60,
@@ -74,11 +59,14 @@ def plain_refusal(done: subprocess.CompletedProcess[str]) -> str:
         ({"SANDBOX": "perhaps"}, "SANDBOX"),
     ],
 )
-@pytest.mark.parametrize("command", ["dev", "serve", "work", "status"])
-def test_a_wrong_setting_is_one_plain_line_that_names_it(
-    folder: Path, command: str, settings: dict[str, str], named: str
-) -> None:
-    assert plain_refusal(run(command, folder=folder, **settings)).startswith(f"seatledger: {named}: ")
+def test_a_wrong_setting_is_one_plain_line_that_names_it(folder: Path, settings: dict[str, str], named: str) -> None:
+    assert plain_refusal(run("serve", folder=folder, **settings)).startswith(f"seatledger: {named}: ")
+
+
+@pytest.mark.parametrize("command", ["dev", "serve", "work", "seed", "status", "migrate", "reset"])
+def test_every_command_refuses_wrong_settings_before_it_does_anything(folder: Path, command: str) -> None:
+    assert plain_refusal(run(command, folder=folder, PARTITIONS="none")).startswith("seatledger: PARTITIONS: ")
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["serve", "work"])
@@ -141,62 +129,27 @@ def test_reset_deletes_the_data_only_when_told_to(folder: Path) -> None:
     assert "Nothing" in run("reset", folder=folder).stdout
 
 
-class Dev:
-    """`seatledger dev` running."""
-
-    def __init__(self, folder: Path, **settings: str) -> None:
-        env = environment(folder, **settings)
-        self.base = f"http://127.0.0.1:{env['PORT']}"
-        self.began = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "adapters.cli.main", "dev"],
-            env=env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def ready(self) -> float:
-        """Seconds until /readyz said so."""
-        while time.monotonic() < self.began + 60:
-            if self.process.poll() is not None:
-                pytest.fail(self.process.communicate()[0])
-            try:
-                if httpx2.get(f"{self.base}/readyz").status_code == 200:
-                    return time.monotonic() - self.began
-            except httpx2.TransportError:
-                time.sleep(0.02)
-        pytest.fail("not ready within 60 s")
-
-    def interrupted(self) -> str:
-        """What it printed until Ctrl-C ended it."""
-        self.process.send_signal(signal.SIGINT)
-        output = self.process.communicate(timeout=30)[0]
-        assert self.process.returncode == 0, output
-        return str(output)
-
-
 def test_the_embedded_default_starts_is_stopped_and_goes_on_with_the_same_data(folder: Path) -> None:
-    first = Dev(folder)
+    first = Running("dev", DATA_FOLDER=str(folder))
     first.ready()
     login = httpx2.get(f"{first.base}/sandbox/people").json()[0]["login"]
     token = httpx2.get(f"{first.base}/sandbox/token/{login}").text
     listed = httpx2.get(f"{first.base}/v1/accounts", headers={"Authorization": f"Bearer {token}"})
     assert listed.status_code == 200
-    said = first.interrupted()
+    said = first.ended_by()
     for expected in ("Idempotency-Key", "/sandbox/inbox", "Who can sign in", "Stopped. The data stays"):
         assert expected in said
     assert "Traceback" not in said
 
-    second = Dev(folder)
+    second = Running("dev", DATA_FOLDER=str(folder))
     assert second.ready() <= 5.0, "the second start, everything installed"
     again = httpx2.get(f"{second.base}/v1/accounts", headers={"Authorization": f"Bearer {token}"})
     assert again.json() == listed.json()
-    assert "Traceback" not in second.interrupted()
+    assert "Traceback" not in second.ended_by()
 
 
 def test_the_printed_curl_line_quotes_two_seats(folder: Path) -> None:
-    dev = Dev(folder)
+    dev = Running("dev", DATA_FOLDER=str(folder))
     dev.ready()
     try:
         printed = ""
@@ -210,4 +163,4 @@ def test_the_printed_curl_line_quotes_two_seats(folder: Path) -> None:
         answer = json.loads(done.stdout)
         assert (answer["state"], answer["net"]) == ("Open", {"amount": 37729, "currency": "EUR"}), answer
     finally:
-        dev.interrupted()
+        dev.ended_by()

@@ -1,6 +1,7 @@
 """The embedded PostgreSQL server: real servers in folders of their own."""
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 
 from adapters.postgres import embedded
 from adapters.postgres.embedded import EmbeddedPostgresError, EmbeddedServer
+
+pytestmark = pytest.mark.system
 
 AS_ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not AS_ROOT, reason="only root runs the server as another account")
@@ -250,10 +253,26 @@ def test_a_folder_that_cannot_be_made_is_told_plainly(folder: Path) -> None:
         embedded.start(folder / "file" / "ledger")
 
 
-@pytest.mark.skipif(AS_ROOT, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_told_plainly(folder: Path) -> None:
-    closed = folder / "closed"
-    closed.mkdir(mode=0o555)
+@pytest.fixture
+def closed(folder: Path) -> Path:
+    """Make a folder that nobody may write to."""
+    made = folder / "closed"
+    made.mkdir(mode=0o555)
+    return made
+
+
+@pytest.fixture
+def without_rights() -> Iterator[None]:
+    """Act as an ordinary account: root may write anywhere."""
+    before = os.geteuid()
+    if AS_ROOT:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    yield
+    os.seteuid(before)
+
+
+@pytest.mark.usefixtures("without_rights")
+def test_a_folder_that_cannot_be_written_is_told_plainly(closed: Path) -> None:
     with pytest.raises(EmbeddedPostgresError, match=r"^PostgreSQL cannot use .*/closed: Permission denied .*$"):
         embedded.start(closed)
 

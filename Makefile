@@ -5,8 +5,10 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 STAMP := .venv/.installed
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
-UNIT := tests/domain tests/services tests/projections tests/contracts domain services
+FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do \
+    $$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
+UNIT := tests/domain tests/services tests/projections tests/contracts domain services projections adapters
 
 help:
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,12 +63,12 @@ status: $(STAMP) ## how far log, projections, to-do lists and orders are
 	@$(BIN)/seatledger status
 
 $(STAMP): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.13 is needed: apt-get install python3 python3-venv"; exit 2; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-	    || { echo "Python 3.11 to 3.13 is needed; $(PYTHON) is another. Name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv \
-	    || { echo "Python can't make a virtual environment here: apt-get install python3-venv"; exit 2; }
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 with venv here: apt-get install python3 python3-venv"; exit 2; }
+	@$(PYTHON) -c '$(FITS)' \
+	    || { echo "$(PYTHON) is no Python 3.11 to 3.13 with venv. Name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	@test -x $(BIN)/uv || { rm -rf .venv && $(PYTHON) -m venv .venv \
+	    && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; } \
+	    || { rm -rf .venv; echo "Setting up .venv failed, see above; it wants the package index and 400 MB of disk"; exit 2; }
 	@$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --editable .
 	@touch $@

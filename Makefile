@@ -67,7 +67,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c '$(FITS)' \
 	    || { echo "$(PYTHON) is no Python 3.11 to 3.13 with venv. Name one: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
 	@test -x $(BIN)/uv || { rm -rf .venv && $(PYTHON) -m venv .venv \
-	    && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; } \
+	    && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9; } \
 	    || { rm -rf .venv; echo "Setting up .venv failed, see above; it wants the package index and 400 MB of disk"; exit 2; }
 	@$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --editable .

@@ -1,7 +1,6 @@
 """The one place that wires: settings to connections, connections to adapters, adapters to services."""
 
 import asyncio
-import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -38,6 +37,7 @@ from projections.portal import portal
 from projections.receipts_todo import receipts_todo
 from projections.timers import timers
 from services.accounts import Accounts
+from services.background import ended
 from services.fulfilment import Counterparties, Fulfilment
 from services.ordering import Ordering
 from services.quoting import Quoting
@@ -172,7 +172,4 @@ async def working(ledger: Ledger) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await ended(*tasks)

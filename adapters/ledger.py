@@ -1,5 +1,6 @@
 """What an open ledger offers to its entrances: stores, queries, services and, in the embedded default, the sandbox."""
 
+import asyncio
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from adapters.postgres.group_commit import GroupCommit
 from adapters.postgres.projecting import ProjectionWorker
 from adapters.postgres.read_models import PortalQueries
 from adapters.postgres.vault import PostgresVault
-from adapters.postgres.wakeups import Wakeups
+from adapters.postgres.wakeups import READ_MODELS, Wakeups
 from adapters.provisioning.sandbox import SandboxProvisioning
 from adapters.sandbox_books import SandboxBooks
 from adapters.settings import Settings
@@ -42,7 +43,10 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """An open ledger. `running_commands` are those under way in this process."""
+    """An open ledger.
+
+    `running_commands` are those under way in this process; `ending` is set once the process is told to stop.
+    """
 
     settings: Settings
     events: PostgresEventStore
@@ -61,3 +65,9 @@ class Ledger:
     projections: list[ProjectionWorker]
     workers: dict[str, Worker]
     running_commands: set[UUID] = field(default_factory=set)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end_soon(self) -> None:
+        """Let those who follow an order go, so that they do not hold up the end."""
+        self.ending.set()
+        self.wakeups.ring_here(READ_MODELS)

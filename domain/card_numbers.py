@@ -1,6 +1,7 @@
 """Tells a card number in free text from the order references and phone numbers that only look like one."""
 
 import re
+import unicodedata
 from typing import Final
 
 _DIGIT_RUNS: Final = re.compile(r"(?<![0-9+])[0-9](?:[ .\-\u00a0\u2009]?[0-9]){11,22}(?![0-9])")
@@ -26,7 +27,8 @@ def contains_card_number(text: str) -> bool:
     >>> contains_card_number("PO 4242 4242 4242 4241")
     False
     """
-    return any(_is_card_number(re.sub(r"[^0-9]", "", run.group())) for run in _DIGIT_RUNS.finditer(text))
+    plain = "".join(str(unicodedata.decimal(character, character)) for character in text)  # digits of every script
+    return any(_is_card_number(re.sub(r"[^0-9]", "", run.group())) for run in _DIGIT_RUNS.finditer(plain))
 
 
 def _is_card_number(digits: str) -> bool:

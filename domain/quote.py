@@ -24,6 +24,7 @@ from domain.refusals import (
     QuoteExpired,
     QuoteNotOpen,
     SalesRepQuoteUnacknowledged,
+    ValidityInvalid,
 )
 from domain.subscription import Subscription
 from domain.tax import TAX_RULE, TaxTreatment, tax_on, tax_treatment
@@ -283,12 +284,15 @@ def issue_quote(
 
     Changes the account, the superseded quote and every subscription in the cart; all belong in one append.
     A sales rep's quote needs neither eligibility nor a card; to supersede one needs `acknowledged_by`.
-    Raises NotEligibleForSelfService, NoAutomaticPaymentMethod, OpenQuoteChanged, SalesRepQuoteUnacknowledged.
+    Raises NotEligibleForSelfService, NoAutomaticPaymentMethod, OpenQuoteChanged, ValidityInvalid,
+    SalesRepQuoteUnacknowledged.
     """
     if origin is QuoteOrigin.SELF_SERVICE:
         account.must_be_eligible()
         account.must_have_valid_card(at)
     account.must_have_open(superseded.id if superseded else None)
+    if valid_until and valid_until <= at:
+        raise ValidityInvalid(valid_until=valid_until)
     if superseded:
         if superseded.origin is QuoteOrigin.SALES_REP and acknowledged_by is None:
             raise SalesRepQuoteUnacknowledged(open_quote_id=superseded.id)

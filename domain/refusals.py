@@ -105,6 +105,14 @@ class QuoteExpired(Refusal):
 
 
 @dataclass(eq=False)
+class ValidityInvalid(Refusal):
+    """A quote can't be valid until {valid_until}, which is past."""
+
+    code: ClassVar[str] = "VALIDITY_INVALID"
+    valid_until: datetime
+
+
+@dataclass(eq=False)
 class QuoteChanged(Refusal):
     """The quote would cost more, or be taxed otherwise, than when it was issued ({reason}). Save the cart again."""
 

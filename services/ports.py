@@ -319,7 +319,7 @@ class Mailer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReceiptContent:
-    """All that a receipt shows; amounts in minor units, dates in the account's time zone."""
+    """All that a receipt shows; amounts in minor units, `issued_on` in the seller's time zone."""
 
     receipt_number: str
     order_number: str

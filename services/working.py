@@ -9,6 +9,7 @@ from uuid import uuid5
 
 from domain.envelope import Actor, Role
 from domain.ledger import LedgerAggregate
+from services.background import ended
 from services.ports import Claim, Clock, CommandContext, CounterpartyError, StoreUnavailable, VersionConflict, WorkList
 
 _log = logging.getLogger(__name__)
@@ -69,9 +70,7 @@ class Worker:
                 elif not claims:
                     await self._list.wait(self._pace.poll_seconds)
         finally:
-            for task in running:
-                task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            await ended(*running)
 
     async def _claimed(self, limit: int) -> list[Claim]:
         try:
@@ -88,6 +87,9 @@ class Worker:
         pause = self._pace.done_pause
         try:
             await self._work.carry_on(claim, keep)
+        except asyncio.CancelledError:
+            await self._given_back(claim, 0)
+            raise
         except ClaimLost:
             return
         except CounterpartyError as error:
@@ -96,6 +98,9 @@ class Worker:
         except Exception:  # noqa: BLE001 -- one entry's fault must not stop the others
             pause = self._pace.pause(claim.tries)
             _log.exception("entry %s rests for %.1f s", claim.entry_id, pause)
+        await self._given_back(claim, pause)
+
+    async def _given_back(self, claim: Claim, pause: float) -> None:
         try:
             await self._list.release(claim, pause)
         except StoreUnavailable:

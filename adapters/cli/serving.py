@@ -52,13 +52,21 @@ async def work_only(settings: Settings, url: str) -> None:
 class _Server(uvicorn.Server):
     """Leaves signals to us: uvicorn raises them again after its end, which would break off what closes after it."""
 
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """The first signal ends it in good order, a second at once."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+            loop.add_signal_handler(number, self._stop, number)
         yield
+
+    def _stop(self, number: int) -> None:
+        self._on_stop()
+        self.handle_exit(number, None)
 
 
 async def serve_until_stopped(app: FastAPI, listener: socket.socket, ready: Callable[[], None] | None = None) -> None:
@@ -66,7 +74,7 @@ async def serve_until_stopped(app: FastAPI, listener: socket.socket, ready: Call
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=5
     )
-    server = _Server(config)
+    server = _Server(config, app.state.ledger.end_soon)
     serving = asyncio.create_task(server.serve([listener]))
     while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn has only the flag
         await asyncio.sleep(0.01)

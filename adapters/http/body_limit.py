@@ -1,4 +1,4 @@
-"""Refuses a body larger than the setting before it is read into memory."""
+"""Refuses a body larger than the setting before more of it than that is in memory."""
 
 from typing import Final
 
@@ -7,50 +7,36 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adapters.http.problems import problem
 
 _TITLE: Final = "The body is larger than {limit} bytes."
-
-
-class _TooLarge(Exception):
-    """The body went past the limit while it was read."""
+_READ_AT_MOST: Final = 16 * 1024 * 1024
 
 
 class BodyLimit:
-    """ASGI middleware: 413 by Content-Length, or as soon as a chunked body has gone past the limit."""
+    """ASGI middleware: reads the body whole, in chunks or not, and answers 413 if it is too large."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         """`limit` in bytes."""
         self._app, self._limit = app, limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, counting."""
+        """Pass the request on with its whole body, or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if not declared.isdigit() or int(declared) > self._limit:
-            await self._refuse(scope, receive, send)
-            return
-        received, started = 0, False
-
-        async def counted() -> Message:
-            nonlocal received
+        message: Message = {}
+        body, read = bytearray(), 0
+        while message.get("more_body", True) and message.get("type") != "http.disconnect" and read < _READ_AT_MOST:
+            # Too much is read on and thrown away: a connection closed on somebody who sends takes the answer from him.
             message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._limit:
-                raise _TooLarge
-            return message
+            read += len(message.get("body", b""))
+            if read <= self._limit:
+                body += message.get("body", b"")
+        if read > self._limit:
+            response = problem(413, "BODY_TOO_LARGE", _TITLE.format(limit=self._limit), headers={"Connection": "close"})
+            await response(scope, receive, send)
+            return
+        first: list[Message] = [{**message, "body": bytes(body)} if message["type"] == "http.request" else message]
 
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
+        async def replayed() -> Message:
+            return first.pop() if first else await receive()
 
-        try:
-            await self._app(scope, counted, watched)
-        except _TooLarge:
-            if started:
-                raise
-            await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = problem(413, "BODY_TOO_LARGE", _TITLE.format(limit=self._limit), headers={"Connection": "close"})
-        await response(scope, receive, send)
+        await self._app(scope, replayed, send)

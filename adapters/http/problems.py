@@ -1,6 +1,7 @@
 """Refusals as RFC 9457 problems with a stable code: one table, and a test demands a row for each refusal."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ STATUS: Final[Mapping[type[refusals.Refusal], int]] = {
     refusals.QuoteNotOpen: 409,
     refusals.QuoteExpired: 410,
     refusals.QuoteChanged: 409,
+    refusals.ValidityInvalid: 422,
     refusals.SeatChangePending: 409,
     refusals.SubscriptionEnding: 409,
     refusals.OrderNotPayable: 409,
@@ -47,6 +49,8 @@ HELP: Final = {"name": "Corporate Account Services", "url": "https://seatledger.
 """Where a problem sends somebody who can't help himself."""
 
 RETRY_AFTER_SECONDS: Final = 1
+
+_IS_JSON: Final = re.compile(r"application/(json|[^;]+\+json) *(;|$)", re.IGNORECASE)
 
 
 def problem(
@@ -78,9 +82,11 @@ async def _unauthenticated(_: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _invalid(_: Request, error: Exception) -> JSONResponse:
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     wrong: Sequence[Any] = error.errors()
+    if any(each["loc"][0] == "body" for each in wrong) and not _IS_JSON.match(request.headers.get("Content-Type", "")):
+        return problem(415, "MEDIA_TYPE_UNSUPPORTED", "Send the body as application/json.")
     if any(each["type"] == "json_invalid" for each in wrong):
         return problem(400, "MALFORMED_BODY", "The body is not JSON in UTF-8.")
     missing = {each["loc"][-1] for each in wrong if each["type"] == "missing" and each["loc"][0] == "header"}

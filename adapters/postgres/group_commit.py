@@ -1,7 +1,6 @@
 """One writer a process: all appends that wait go to the database in one call, and each succeeds or fails alone."""
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +11,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from adapters.appending import Append
+from services.background import ended
 from services.ports import Position, StoreUnavailable, VersionConflict
 
 _CALL: Final = (
@@ -73,9 +73,7 @@ class GroupCommit:
         if self._task:
             while self._waiting and self.alive:  # noqa: ASYNC110 -- once in a life
                 await asyncio.sleep(0.005)
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
         if self._connection:
             await self._connection.close()
 

@@ -22,6 +22,7 @@ from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.wakeups import READ_MODELS, Wakeups
 from domain.envelope import Actor, Recorded, Role
 from projections.fold import Projection, RowKey, Table
+from services.background import ended
 from services.ports import StoreUnavailable
 
 _log = logging.getLogger(__name__)
@@ -209,9 +210,7 @@ class ProjectionWorker:
     async def stop(self) -> None:
         """End, and let others have the partitions at once."""
         if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task)
         if self._leases:
             with contextlib.suppress(StoreUnavailable):
                 async with reporting_unavailability(), self._pool.connection() as connection:

@@ -124,9 +124,9 @@ class PortalQueries:
         self._stores = {table.name: RowStore(portal.name, table) for table in portal.tables.values()}
         self._accounts = _Listing(_ACCOUNTS, accounts, ("number", "account_id"), _text)
         self._subscriptions = _Listing(_SUBSCRIPTIONS, subscriptions, ("number", "subscription_id"), _text)
-        self._quotes = _Listing(_QUOTES, quotes, ("issued_at", "quote_id"), datetime.fromisoformat)
-        self._orders = _Listing(_ORDERS, orders, ("prepared_at", "order_id"), datetime.fromisoformat)
-        self._timeline = _Listing(_TIMELINE, timeline, ("position", "event_id"), int)
+        self._quotes = _Listing(_QUOTES, quotes, ("issued_at", "quote_id"), _instant)
+        self._orders = _Listing(_ORDERS, orders, ("prepared_at", "order_id"), _instant)
+        self._timeline = _Listing(_TIMELINE, timeline, ("position", "event_id"), _number)
 
     async def account(self, id: UUID) -> AccountRow | None:
         """One account."""
@@ -241,6 +241,20 @@ def _cursor_of(first: object, second: UUID) -> str:
 
 def _text(value: object) -> str:
     if not isinstance(value, str) or "\x00" in value:
+        raise ValueError
+    value.encode()  # half a surrogate pair is a ValueError, too
+    return value
+
+
+def _instant(value: object) -> datetime:
+    at = datetime.fromisoformat(_text(value))
+    if at.tzinfo is None:
+        raise ValueError
+    return at
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < 2**63:
         raise ValueError
     return value
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from services.background import ended
+
 _log = logging.getLogger(__name__)
 
 EVENTS: Final = "seatledger_events"
@@ -37,10 +39,7 @@ class Wakeups:
 
     async def stop(self) -> None:
         """End."""
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await ended(*self._tasks)
 
     def count(self, channel: str) -> int:
         """How often the channel rang; read it before looking for what one would wait for."""
@@ -48,7 +47,7 @@ class Wakeups:
 
     def ring(self, channel: str) -> None:
         """Wake this process now and the others soon."""
-        self._ring_here(channel)
+        self.ring_here(channel)
         self._to_notify.add(channel)
         self._has_to_notify.set()
 
@@ -56,9 +55,11 @@ class Wakeups:
         """Return when the channel has rung since `seen` was read, or when the poll is due."""
         if self._counts[channel] == seen:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._rung[channel].wait(), poll_seconds)
+                async with asyncio.timeout(poll_seconds):
+                    await self._rung[channel].wait()
 
-    def _ring_here(self, channel: str) -> None:
+    def ring_here(self, channel: str) -> None:
+        """Wake this process only."""
         self._counts[channel] += 1
         rung, self._rung[channel] = self._rung[channel], asyncio.Event()
         rung.set()
@@ -69,7 +70,7 @@ class Wakeups:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
             async for notice in connection.notifies():
                 if notice.pid != self._own_pid:
-                    self._ring_here(notice.channel)
+                    self.ring_here(notice.channel)
 
         await self._reconnecting(listen)
 

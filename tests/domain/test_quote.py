@@ -20,6 +20,7 @@ from domain.refusals import (
     SalesRepQuoteUnacknowledged,
     SeatChangePending,
     SubscriptionEnding,
+    ValidityInvalid,
 )
 from domain.subscription import Subscription
 from domain.tax import TaxCategory
@@ -125,6 +126,13 @@ def test_a_new_quote_supersedes_the_open_one_with_its_lineage_and_what_is_lost()
     assert isinstance(ended, Quote.QuoteExpiredBySupersession)
     assert (ended.superseded_by_quote_id, ended.gross_lost, ended.currency) == (NEXT, 44898, "EUR")
     assert isinstance(seats.pending_events[-1], Subscription.SeatsRequested)
+
+
+def test_a_quote_is_not_issued_to_be_expired_at_once() -> None:
+    mine, seats = account(), subscription()
+    lines = price_cart([CartLine(MEETING, 2)], mine, {MEETING: seats}, "DE", RULES, NOON)
+    with pytest.raises(ValidityInvalid):
+        issue_quote(QUOTE, "Q", QuoteOrigin.SALES_REP, lines, mine, {MEETING: seats}, None, None, NOON, RULES, NOON)
 
 
 def test_a_sales_reps_quote_is_superseded_only_knowingly() -> None:

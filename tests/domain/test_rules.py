@@ -178,6 +178,8 @@ def test_the_day_the_clocks_change_has_23_or_25_hours() -> None:
         "6200000000000005",
         "6799990100000000019",
         "card: 4242\u00a04242\u00a04242\u00a04242!",
+        "\uff14\uff12\uff14\uff12" * 4,  # full width
+        "\u0664\u0662\u0664\u0662" * 4,  # Arabic-Indic
     ],
 )
 def test_a_card_number_is_found_however_it_is_written(number: str) -> None:

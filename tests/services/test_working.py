@@ -140,12 +140,14 @@ async def test_ending_the_worker_ends_what_is_under_way() -> None:
             finally:
                 ended.set()
 
-    task = asyncio.create_task(Worker(ScriptedList([_claim(1)]), Endless(), "me", QUICK).run())
+    work_list = ScriptedList([_claim(1)])
+    task = asyncio.create_task(Worker(work_list, Endless(), "me", QUICK).run())
     await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
+    assert work_list.released == {UUID(int=1): 0}, "others may go on with it at once"
 
 
 async def test_what_the_outside_did_is_recorded_until_it_is_in() -> None:

@@ -8,8 +8,10 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StrictInt,
     StringConstraints,
     ValidationInfo,
@@ -40,6 +42,16 @@ Email = Annotated[
     _Harmless,
 ]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\+[1-9][0-9]{6,14}$"), _Harmless]
+
+
+def _written_out(value: object) -> object:
+    if isinstance(value, str) and "T" in value:
+        return value
+    message = "an instant is written with date, time and zone"
+    raise ValueError(message)
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 MinorUnits = Annotated[StrictInt, Field(ge=0, le=10**12)]
 
@@ -73,8 +85,8 @@ class IssueQuoteBody(PreviewBody):
     """A cart to be saved. `replaces` is required: the open quote's id, or null if none is open."""
 
     replaces: UUID | None
-    acknowledge_sales_rep_quote: bool = False
-    valid_until: AwareDatetime | None = Field(default=None, description="a sales rep's to give")
+    acknowledge_sales_rep_quote: StrictBool = False
+    valid_until: Instant | None = Field(default=None, description="a sales rep's to give")
 
 
 class AdminContactBody(Body):
@@ -125,5 +137,4 @@ class MoveClockBody(Body):
 
 
 IdempotencyKey = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
-Version = Annotated[str, StringConstraints(pattern=r'^"[0-9]{1,9}"$')]
 PositionToken = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}\.[0-9]{1,18}$")]

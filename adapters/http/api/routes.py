@@ -1,6 +1,7 @@
 """The operations of /v1, each: who, may he, the command or query, the answer."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
@@ -19,7 +20,6 @@ from adapters.http.api.bodies import (
     PaymentMethodBody,
     PlaceOrderBody,
     PreviewBody,
-    Version,
 )
 from adapters.http.api.representations import (
     AccountView,
@@ -59,7 +59,7 @@ from services.vault_records import ReceiptDocument, RequestContext, opened
 
 Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key", description="repeat it to repeat a request safely")]
 OptionalKey = Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")]
-IfMatch = Annotated[Version, Header(alias="If-Match", description="the ETag that was read", examples=['"1"'])]
+IfMatch = Annotated[str, Header(alias="If-Match", description="the ETag that was read", examples=['"1"'])]
 Limit = Annotated[int, Query(ge=1, le=PAGE_AT_MOST)]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]
 
@@ -84,8 +84,14 @@ def _answer(view: BaseModel, status: int = 200, outcome: Outcome | None = None, 
     return Response(view.model_dump_json(), status, headers, "application/json")
 
 
+_ETAG: Final = re.compile(r'"([0-9]{1,9})"')
+_NO_VERSION: Final = 0
+
+
 def _version(if_match: str) -> int:
-    return int(if_match.strip('"'))
+    """The version that an ETag of ours names; any other matches nothing, which is no mistake in form."""
+    ours = _ETAG.fullmatch(if_match)
+    return int(ours[1]) if ours else _NO_VERSION
 
 
 # --- accounts ------------------------------------------------------------------------------------------------------
@@ -378,7 +384,10 @@ async def get_order(order_id: UUID, ledger: TheLedger, caller: TheCaller) -> Res
     tags=["orders"],
 )
 async def get_receipt(
-    order_id: UUID, ledger: TheLedger, caller: TheCaller, accept: Annotated[str, Header()] = "application/json"
+    order_id: UUID,
+    ledger: TheLedger,
+    caller: TheCaller,
+    accept: Annotated[str, Header(include_in_schema=False)] = "application/json",
 ) -> Response:
     """The order's receipt: as JSON, or by Accept as the HTML or text that was mailed."""
     await permitted_subject(ledger, caller, Operation.VIEW_RECEIPT, "ServiceOrder", order_id)
@@ -416,6 +425,8 @@ async def follow_order(
 ) -> Response:
     """Server-sent events: each event of the order's account from Last-Event-ID on, until the receipt is sent."""
     account_id = await permitted_subject(ledger, caller, Operation.VIEW_ACCOUNTS, "ServiceOrder", order_id)
+    if await ledger.queries.order(order_id) is None:
+        raise NotFound(kind="ServiceOrder", id=order_id)
     return StreamingResponse(
         _progress(ledger, account_id, order_id, int(last_event_id or 0)),
         media_type="text/event-stream",
@@ -431,7 +442,7 @@ async def _progress(ledger: Ledger, account_id: UUID, order_id: UUID, position: 
     """Events as `id: position`, `event: type`, `data: the timeline's item`; a comment each 15 s keeps proxies awake."""
     give_up_at = asyncio.get_running_loop().time() + _FOLLOW_SECONDS
     quiet_since = asyncio.get_running_loop().time()
-    while (now := asyncio.get_running_loop().time()) < give_up_at:
+    while (now := asyncio.get_running_loop().time()) < give_up_at and not ledger.ending.is_set():
         seen = ledger.queries.news()
         rows = await ledger.queries.timeline_after(account_id, position, PAGE_AT_MOST)
         for row in rows:

@@ -4,6 +4,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 
 from adapters.http import problems
+from adapters.http.api.documentation import document_with_examples
 from adapters.http.api.routes import router
 from adapters.http.body_limit import BodyLimit
 from adapters.http.callers import TheLedger
@@ -30,6 +31,7 @@ def application(ledger: Ledger) -> FastAPI:
         redoc_url=None,
     )
     app.state.ledger = ledger
+    app.openapi = lambda: document_with_examples(app)  # type: ignore[method-assign]
     problems.install(app)
     app.add_middleware(BodyLimit, limit=ledger.settings.body_bytes)
     app.include_router(router)

@@ -365,8 +365,16 @@ class Listed(View, Generic[Item]):
     next: str | None
 
 
+class ClockView(View):
+    """Business time."""
+
+    now: datetime
+
+
 class Problem(View):
-    """RFC 9457, with a stable code."""
+    """RFC 9457, with a stable code; the facts of the refusal are further members."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     type: str
     title: str

@@ -23,6 +23,7 @@ from adapters.http.api.bodies import (
 )
 from adapters.http.api.representations import (
     AccountView,
+    ClockView,
     LineView,
     Listed,
     Money,
@@ -67,7 +68,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Problem, "description": "a problem with a stable code"}
-    for status in (400, 401, 403, 404, 409, 410, 412, 413, 422, 428, 503)
+    for status in (400, 401, 403, 404, 409, 410, 412, 413, 415, 422, 428, 503)
 }
 
 router = APIRouter(prefix="/v1", responses=_PROBLEMS)
@@ -463,13 +464,7 @@ async def _progress(ledger: Ledger, account_id: UUID, order_id: UUID, position: 
 # --- operation -----------------------------------------------------------------------------------------------------
 
 
-class ClockView(BaseModel):
-    """Business time."""
-
-    now: Any
-
-
-@router.post("/clock", tags=["operation"])
+@router.post("/clock", response_model=ClockView, tags=["operation"])
 async def move_clock(body: MoveClockBody, ledger: TheLedger, caller: TheCaller) -> Response:
     """Move business time forwards; only where the clock is movable, and never back."""
     must_be_permitted(caller, Operation.MOVE_CLOCK)

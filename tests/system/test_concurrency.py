@@ -58,7 +58,7 @@ class Portal:
     async def completed(self, order: str) -> None:
         """Return when the receipt is sent."""
         async with asyncio.timeout(60):
-            while not (await self.clients[0].get(f"/v1/orders/{order}")).json()["receipt_sent"]:
+            while '"receipt_sent":true' not in (await self.clients[0].get(f"/v1/orders/{order}")).text:
                 await asyncio.sleep(0.1)
 
 

@@ -445,6 +445,7 @@ async def _progress(ledger: Ledger, account_id: UUID, order_id: UUID, position: 
     quiet_since = asyncio.get_running_loop().time()
     while (now := asyncio.get_running_loop().time()) < give_up_at and not ledger.ending.is_set():
         seen = ledger.queries.news()
+        order = await ledger.queries.order(order_id)  # before the rows: whatever ended it is among them then
         rows = await ledger.queries.timeline_after(account_id, position, PAGE_AT_MOST)
         for row in rows:
             position = row.position
@@ -452,7 +453,6 @@ async def _progress(ledger: Ledger, account_id: UUID, order_id: UUID, position: 
         if rows:
             quiet_since = now
             continue
-        order = await ledger.queries.order(order_id)
         if order and (order.receipt_sent or order.state in _ENDED):
             return
         if now - quiet_since > 15:  # noqa: PLR2004 -- seconds, see the docstring

@@ -13,6 +13,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.admin_directory.sandbox import SandboxAdminDirectory
 from adapters.clock import MovableClock
+from adapters.documents.credit_note import CreditNoteTemplates
+from adapters.documents.notice import NoticeTemplates
 from adapters.documents.receipt import ReceiptTemplates
 from adapters.identity.sandbox import ISSUER, SandboxIdentity
 from adapters.identity.tokens import TokenChecker
@@ -32,19 +34,24 @@ from adapters.postgres.work_lists import PostgresWorkList
 from adapters.provisioning.sandbox import SandboxProvisioning
 from adapters.settings import Settings, SettingsError
 from adapters.vat_ids import StdnumVatIds
+from projections.care import care
 from projections.fulfilment_todo import fulfilment_todo
+from projections.notices_todo import notices_todo
 from projections.portal import portal
 from projections.receipts_todo import receipts_todo
 from projections.timers import timers
 from services.accounts import Accounts
 from services.background import ended
 from services.fulfilment import Counterparties, Fulfilment
+from services.mailing import NoticeMail, ReceiptMail
 from services.ordering import Ordering
 from services.quoting import Quoting
-from services.receipts import ReceiptMail, Receipts
+from services.receipts import Receipts
+from services.renewing import Renewing
+from services.timing import Timers
 from services.working import Pace, Work, Worker
 
-PROJECTIONS = (portal, fulfilment_todo, receipts_todo, timers)
+PROJECTIONS = (portal, fulfilment_todo, receipts_todo, notices_todo, timers, care)
 
 Pool = AsyncConnectionPool[AsyncConnection]
 
@@ -122,7 +129,10 @@ def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups
         tokens=TokenChecker(ISSUER, sandbox.identity.public_keys),
         accounts=Accounts(events, vault, sandbox.payments),
         quoting=Quoting(events, vat_ids, rules),
-        ordering=Ordering(events, vault, sandbox.payments, vat_ids, rules, settings.terms_version),
+        ordering=Ordering(
+            events, vault, sandbox.payments, sandbox.provisioning, vat_ids, rules, settings.terms_version
+        ),
+        renewing=Renewing(events),
         sandbox=sandbox,
         pool=pool,
         log=log,
@@ -142,15 +152,22 @@ def _workers(
     wakeups: Wakeups,
     owner: str,
 ) -> dict[str, Worker]:
-    receipts = Receipts(events, vault, clock, ReceiptTemplates(settings.seller), settings.seller_time_zone)
+    templates = ReceiptTemplates(settings.seller), CreditNoteTemplates(settings.seller)
+    receipts = Receipts(events, vault, clock, *templates, settings.seller_time_zone)
+    mail = events, vault, clock, sandbox.mailer, settings.mail_domain
     outside = Counterparties(sandbox.payments, sandbox.admin_directory, sandbox.provisioning)
     log = DirectLog(pool, wakeups)
     pace = Pace(at_once=settings.workers_at_once)
     work: dict[str, Work] = {
         fulfilment_todo.name: Fulfilment(events, vault, clock, outside, receipts),
-        receipts_todo.name: ReceiptMail(events, vault, clock, sandbox.mailer, settings.mail_domain),
+        receipts_todo.name: ReceiptMail(*mail),
+        notices_todo.name: NoticeMail(*mail, NoticeTemplates(settings.seller)),
+        timers.name: Timers(events, clock),
     }
-    return {name: Worker(PostgresWorkList(name, pool, log, wakeups), each, owner, pace) for name, each in work.items()}
+    return {
+        name: Worker(PostgresWorkList(name, pool, log, wakeups, clock), each, owner, pace)
+        for name, each in work.items()
+    }
 
 
 @asynccontextmanager

@@ -26,6 +26,7 @@ from services.accounts import Accounts
 from services.ordering import Ordering
 from services.ports import Clock
 from services.quoting import Quoting
+from services.renewing import Renewing
 from services.working import Worker
 
 
@@ -58,6 +59,7 @@ class Ledger:
     accounts: Accounts
     quoting: Quoting
     ordering: Ordering
+    renewing: Renewing
     sandbox: Sandbox
     pool: AsyncConnectionPool[AsyncConnection]
     log: EventLog

@@ -21,9 +21,11 @@ POINTS: Final = frozenset(
         "payments.retrieve",
         "payments.capture",
         "payments.void",
+        "payments.refund",
         "admin_directory.ensure_admin",
         "admin_directory.ensure_seats",
         "provisioning.set_seats",
+        "provisioning.answer_to",
         "mail.send",
     }
 )
@@ -42,13 +44,22 @@ class Moment(StrEnum):
 
 
 class Behaviour(StrEnum):
-    """What happens there: PAUSE until the plan is removed, UNAVAILABLE and REJECT before the effect only."""
+    """What happens there: PAUSE until the plan is removed; PENDING and WRONG are answers of the counterparty itself.
+
+    UNAVAILABLE, REJECT, PENDING and WRONG come before the effect only. WRONG: done, but told with other numbers.
+    """
 
     PAUSE = "pause"
     SLOW = "slow"
     UNAVAILABLE = "unavailable"
     TIMEOUT = "timeout"
     REJECT = "reject"
+    PENDING = "pending"
+    WRONG = "wrong"
+
+
+_BEFORE_ONLY: Final = frozenset({Behaviour.UNAVAILABLE, Behaviour.REJECT, Behaviour.PENDING, Behaviour.WRONG})
+_SHOWN_BY_COUNTERPARTY: Final = frozenset({Behaviour.REJECT, Behaviour.PENDING, Behaviour.WRONG})
 
 
 class _Plan(BaseModel):
@@ -86,8 +97,8 @@ class Script:
             seconds=seconds,
         )
         _must_be_known(point.partition(":")[0])
-        if plan.moment is Moment.AFTER and plan.behaviour in {Behaviour.UNAVAILABLE, Behaviour.REJECT}:
-            message = f"{behaviour} says that nothing was done, so it can't come after the effect"
+        if plan.moment is Moment.AFTER and plan.behaviour in _BEFORE_ONLY:
+            message = f"{behaviour} is the counterparty's own answer, so it can't come after the effect"
             raise ValueError(message)
         if times is not None and times < 1:
             message = f"a plan is for 1 call or more, not for {times}"
@@ -114,8 +125,8 @@ class Script:
     async def around(self, operation: str, *subjects: str) -> AsyncIterator[Behaviour | None]:
         """Stand around an operation's effect and do what is planned on either side.
 
-        Gives the planned behaviour that only the counterparty itself can show (REJECT). Raises CounterpartyUnavailable
-        or OutcomeUnknown, the latter also when the books don't answer.
+        Gives the planned behaviour that only the counterparty itself can show (REJECT, PENDING, WRONG). Raises
+        CounterpartyUnavailable or OutcomeUnknown, the latter also when the books don't answer.
         """
         _must_be_known(operation)
         try:
@@ -137,7 +148,7 @@ class Script:
             raise CounterpartyUnavailable(message)
         if plan.behaviour is Behaviour.TIMEOUT:
             raise OutcomeUnknown(message)
-        return plan.behaviour if plan.behaviour is Behaviour.REJECT else None
+        return plan.behaviour if plan.behaviour in _SHOWN_BY_COUNTERPARTY else None
 
     async def _taken(self, points: set[str], moment: Moment) -> _Plan | None:
         for key, document in await self._books.list(_BOOK):

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from typing import Final, TypeVar
 
 from domain.account import BillingAccount
+from domain.credit_notes import CreditNoteSeries
 from domain.ledger import LedgerAggregate, LedgerEvent
 from domain.order import ServiceOrder
 from domain.quote import Quote
 from domain.receipts import ReceiptSeries
 from domain.subscription import Subscription
 
-AGGREGATES: Final = (BillingAccount, Subscription, Quote, ServiceOrder, ReceiptSeries)
+AGGREGATES: Final = (BillingAccount, Subscription, Quote, ServiceOrder, ReceiptSeries, CreditNoteSeries)
 
 EVENT_CLASSES: Final[dict[str, type[LedgerEvent]]] = {
     member.TOPIC: member

@@ -41,6 +41,11 @@ def receipt_series_id(seller: str, year: int) -> UUID:
     return uuid5(_LEDGER, f"receipts:{seller}:{year}")
 
 
+def credit_note_series_id(seller: str, year: int) -> UUID:
+    """The credit note numbers of one seller and year."""
+    return uuid5(_LEDGER, f"credit-notes:{seller}:{year}")
+
+
 def vault_id(owner: UUID, kind: str) -> UUID:
     """Where the vault keeps this kind of record of this owner."""
     return uuid5(owner, f"vault:{kind}")

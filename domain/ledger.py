@@ -6,6 +6,8 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate, CanMutateAggregate
 from pydantic import ConfigDict
 
+from domain.refusals import StaleVersion
+
 LedgerEvent = CanMutateAggregate[UUID]
 """Any event of any stream: a frozen dataclass with originator_id, originator_version and timestamp."""
 
@@ -27,6 +29,11 @@ class LedgerAggregate(Aggregate):
 
     class Created(Event, Aggregate.Created):
         """The first fact of a stream."""
+
+    def must_be_at(self, version: int) -> None:
+        """Raise StaleVersion unless the aggregate is at the version that somebody decided on."""
+        if self.version != version:
+            raise StaleVersion(expected=version, actual=self.version)
 
     def account_of(self, event: LedgerEvent) -> UUID:
         """The account in whose history the event stands; it decides the log's partition."""

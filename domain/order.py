@@ -1,17 +1,24 @@
 """A service order from Save and Proceed to its receipt: what may happen next, and what was recorded of the outside."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from eventsourcing.domain import event
 
-from domain.ledger import LedgerAggregate
+from domain.ledger import LedgerAggregate, LedgerEvent
 from domain.money import Totals
+from domain.notices import Notice, NoticeKind
 from domain.personal_data import PaymentMethod, VaultReference
 from domain.pricing import QuoteLine, totals
-from domain.refusals import OrderNotInState, OrderNotPayable, StaleVersion
+from domain.refusals import OrderNotInState, OrderNotPayable, RefundTooLarge
+
+PROCESSING_TIME = timedelta(hours=24)
+"""How long an order may take (help article, note below Place Service Order)."""
+
+DELAY_WARNING = timedelta(hours=4)
+"""How long before that somebody is told that it isn't done."""
 
 
 class OrderState(StrEnum):
@@ -34,12 +41,15 @@ class FulfilmentStep(StrEnum):
     """What a worker does next for an order."""
 
     AUTHORISE = "authorise"
+    AWAIT_ACTION = "await_action"
     ASSIGN_ADMIN = "assign_admin"
     PROVISION = "provision"
     ASSIGN_ADMIN_SEATS = "assign_admin_seats"
+    RELEASE = "release"
     CAPTURE = "capture"
-    VOID = "void"
+    CANCEL = "cancel"
     ISSUE_RECEIPT = "issue_receipt"
+    REFUND = "refund"
 
 
 class LineOutcome(StrEnum):
@@ -56,6 +66,15 @@ class PaymentAttempt:
     number: int
     intent_id: str
     amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money that is to go back to the card; `number` counts an order's refunds."""
+
+    number: int
+    amount: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +148,13 @@ class ServiceOrder(LedgerAggregate):
         payment_method: PaymentMethod
 
     class PaymentActionRequired(Event):
-        """The card's bank wants the holder (3-D Secure); the link is in the vault."""
+        """The card's bank wants the holder (3-D Secure), by `pay_until`; the link is in the vault."""
 
         TOPIC = "PaymentActionRequired.v1"
         attempt: int
         intent_id: str
         action: VaultReference
+        pay_until: datetime | None = None
 
     class PaymentAuthorised(Event):
         """The gateway holds the money until `hold_expires_at`."""
@@ -146,7 +166,7 @@ class ServiceOrder(LedgerAggregate):
         hold_expires_at: datetime
 
     class PaymentDeclined(Event):
-        """The card was declined; another may pay until `pay_until`."""
+        """The card was declined; another may pay until `pay_until`. `intent_id` is empty if the gateway made none."""
 
         TOPIC = "PaymentDeclined.v1"
         attempt: int
@@ -163,11 +183,12 @@ class ServiceOrder(LedgerAggregate):
         reason: str
 
     class PaymentAuthorisationLapsed(Event):
-        """The hold ended before the money was captured."""
+        """The hold ended before the money was captured; a card may pay until `pay_until`."""
 
         TOPIC = "PaymentAuthorisationLapsed.v1"
         attempt: int
         intent_id: str
+        pay_until: datetime | None = None
 
     class AdminContactAssigned(Event):
         """The admin exists in the Admin Center."""
@@ -207,15 +228,22 @@ class ServiceOrder(LedgerAggregate):
         subscription_ids: tuple[UUID, ...]
 
     class PaymentCaptureFailed(Event):
-        """The gateway refused to charge what it had authorised."""
+        """The gateway refused to charge what it had authorised; another card may pay until `pay_until`."""
 
         TOPIC = "PaymentCaptureFailed.v1"
         attempt: int
         intent_id: str
         reason: str
+        pay_until: datetime | None = None
+
+    class PaymentDeadlinePassed(Event):
+        """Nobody paid by `pay_until`. What has no seats yet is called off; what has stays to be paid."""
+
+        TOPIC = "PaymentDeadlinePassed.v1"
+        pay_until: datetime
 
     class PaymentVoided(Event):
-        """The hold was given back."""
+        """The hold was given back: the order is off, or a newer hold takes its place."""
 
         TOPIC = "PaymentVoided.v1"
         attempt: int
@@ -232,20 +260,51 @@ class ServiceOrder(LedgerAggregate):
         currency: str
         reason: str
         credit_note_number: str
+        document: VaultReference | None = None
+
+    class RefundRequested(Event):
+        """Money is to go back to the card."""
+
+        TOPIC = "RefundRequested.v1"
+        number: int
+        amount: int
+        reason: str
+
+    class PaymentRefundFailed(Event):
+        """The gateway refused to give the money back; Corporate Account Services looks at it."""
+
+        TOPIC = "PaymentRefundFailed.v1"
+        number: int
+        amount: int
+        reason: str
 
     class OrderCompleted(Event):
-        """Charged, provisioned, and the receipt issued."""
+        """Charged, provisioned, and the receipt issued. `rejected_lines`: how many lines nobody was charged for."""
 
         TOPIC = "OrderCompleted.v1"
         receipt_id: UUID
         receipt_number: str
         document: VaultReference
+        rejected_lines: int = 0
+
+    class OrderCancellationRequested(Event):
+        """Nothing more is to be provisioned; what has no seats is called off."""
+
+        TOPIC = "OrderCancellationRequested.v1"
+        reason: str
 
     class OrderCancelled(Event):
-        """The order is off."""
+        """The order is off. `placed`: it was more than a draft, so its customer is told."""
 
         TOPIC = "OrderCancelled.v1"
         reason: str
+        placed: bool = False
+
+    class OrderDelayed(Event):
+        """The promised time is nearly over and the order is not completed."""
+
+        TOPIC = "OrderDelayed.v1"
+        due_at: datetime
 
     class OrderOverdue(Event):
         """Not completed by `due_at`; Corporate Account Services looks at it."""
@@ -270,6 +329,45 @@ class ServiceOrder(LedgerAggregate):
         message_id: str
         reason: str
 
+    class ReceiptResendRequested(Event):
+        """Somebody wants the receipt once more, now to this address."""
+
+        TOPIC = "ReceiptResendRequested.v1"
+        receipt_number: str
+        copy_number: int
+        recipient: VaultReference
+
+    class OrderNoticeSent(Event):
+        """The mail server took a mail about the order."""
+
+        TOPIC = "OrderNoticeSent.v1"
+        kind: NoticeKind
+        reference: str
+        message_id: str
+        recipient: VaultReference
+
+    class OrderNoticeUndeliverable(Event):
+        """A mail about the order can't reach the billing contact."""
+
+        TOPIC = "OrderNoticeUndeliverable.v1"
+        kind: NoticeKind
+        reference: str
+        message_id: str
+        reason: str
+
+    class AnswerNotUnderstood(Event):
+        """A counterparty answered what doesn't fit what it was asked. Nothing was taken for granted from it."""
+
+        TOPIC = "AnswerNotUnderstood.v1"
+        counterparty: str
+        answer: str
+
+    class CareEntryClosed(Event):
+        """Corporate Account Services has dealt with what its list said of this order."""
+
+        TOPIC = "CareEntryClosed.v1"
+        care: str
+
     @event(ServiceOrderPrepared)
     def __init__(
         self,
@@ -293,14 +391,25 @@ class ServiceOrder(LedgerAggregate):
         self.state = OrderState.PREPARED
         self.payment_method = details.payment_method
         self.attempt: PaymentAttempt | None = None
+        self.action: VaultReference | None = None
+        self.decline_code: str | None = None
         self.attempts = 0
         self.authorised_amount = self.captured_amount = 0
+        self.hold_expires_at: datetime | None = None
+        self.pay_until: datetime | None = None
+        self.cancelling: str | None = None
+        self.refunds = 0
+        self.refund_due: Refund | None = None
+        self.credit_notes: dict[str, VaultReference | None] = {}
         self.outcomes: dict[UUID, LineOutcome] = {}
         self.admin_reference: str | None = None
         self.admin_has_seats = False
         self.receipt_number: str | None = None
         self.receipt_document: VaultReference | None = None
-        self.receipt_sent = self.receipt_undeliverable = self.overdue = False
+        self.receipt_copies, self.receipt_recipient = 1, details.billing_contact
+        self.receipt_sent = self.receipt_undeliverable = self.delayed = self.overdue = False
+        self.notices_due: tuple[Notice, ...] = ()
+        self.not_understood: frozenset[tuple[str, str]] = frozenset()
         self.due_at: datetime | None = None
         self.purchase_order: VaultReference | None = None
 
@@ -320,28 +429,41 @@ class ServiceOrder(LedgerAggregate):
         return tuple(line for line in self.lines if line.subscription_id not in self.outcomes)
 
     @property
+    def amount_due(self) -> int:
+        """What a payment must hold: the gross of all lines but the rejected ones."""
+        due = tuple(line for line in self.lines if self.outcomes.get(line.subscription_id) is not LineOutcome.REJECTED)
+        return totals(due).gross
+
+    @property
+    def rejected_lines(self) -> tuple[QuoteLine, ...]:
+        """The lines that nobody gets and nobody pays."""
+        return tuple(line for line in self.lines if self.outcomes.get(line.subscription_id) is LineOutcome.REJECTED)
+
+    @property
     def next_step(self) -> FulfilmentStep | None:
         """What a worker does next; None when it is nobody's or somebody else's turn."""
-        match self.state:
-            case OrderState.PLACED | OrderState.PAYMENT_UNKNOWN:
-                return FulfilmentStep.AUTHORISE
-            case OrderState.AUTHORISED:
-                wants_admin = self.details.admin_contact and self.admin_reference is None
-                return FulfilmentStep.ASSIGN_ADMIN if wants_admin else FulfilmentStep.PROVISION
-            case OrderState.PROVISIONED | OrderState.PARTLY_PROVISIONED if not self.provisioned_lines:
-                return FulfilmentStep.VOID
-            case OrderState.PROVISIONED | OrderState.PARTLY_PROVISIONED:
-                wants_seats = self.admin_reference is not None and not self.admin_has_seats
-                return FulfilmentStep.ASSIGN_ADMIN_SEATS if wants_seats else FulfilmentStep.CAPTURE
-            case OrderState.CAPTURED:
-                return FulfilmentStep.ISSUE_RECEIPT
-            case _:
-                return None
+        if self.state is OrderState.COMPLETED:
+            return FulfilmentStep.REFUND if self.refund_due else None
+        if self.cancelling and self.state is not OrderState.CANCELLED and (self._is_off or self.unsettled_lines):
+            return FulfilmentStep.CANCEL if self._is_off else FulfilmentStep.RELEASE
+        if self.state is OrderState.AUTHORISED:
+            wants_admin = self.details.admin_contact and self.admin_reference is None
+            return FulfilmentStep.ASSIGN_ADMIN if wants_admin else FulfilmentStep.PROVISION
+        if self.state in {OrderState.PROVISIONED, OrderState.PARTLY_PROVISIONED}:
+            return self._step_once_settled
+        return _PLAIN_STEPS.get(self.state)
 
-    def must_be_at(self, version: int) -> None:
-        """Raise StaleVersion unless the order is at the version that the admin saw."""
-        if self.version != version:
-            raise StaleVersion(expected=version, actual=self.version)
+    @property
+    def _step_once_settled(self) -> FulfilmentStep:
+        if not self.provisioned_lines:
+            return FulfilmentStep.CANCEL
+        wants_seats = self.admin_reference is not None and not self.admin_has_seats
+        return FulfilmentStep.ASSIGN_ADMIN_SEATS if wants_seats else FulfilmentStep.CAPTURE
+
+    @property
+    def holds_money(self) -> bool:
+        """Whether money is held and not yet captured."""
+        return self.attempt is not None and self.state in _HOLDING
 
     def must_be_prepared(self) -> None:
         """Raise OrderNotInState unless the order is a draft."""
@@ -349,8 +471,8 @@ class ServiceOrder(LedgerAggregate):
             raise OrderNotInState(order_id=self.id, state=self.state, needed=OrderState.PREPARED)
 
     def change_details(self, details: OrderDetails, at: datetime) -> None:
-        """Use other details; a card may be changed after a decline, too."""
-        if self.state is not OrderState.PAYMENT_DECLINED:
+        """Use other details; a card may be changed while the order waits for a payment, too."""
+        if self.state not in PAYABLE or self._is_off:
             self.must_be_prepared()
         self._change_details(details=details, timestamp=at)
 
@@ -384,14 +506,22 @@ class ServiceOrder(LedgerAggregate):
             timestamp=at,
         )
 
+    def must_be_payable(self) -> None:
+        """Raise OrderNotPayable unless the order waits for its customer to pay."""
+        if self.state not in PAYABLE or self._is_off:
+            raise OrderNotPayable(order_id=self.id, state=self.state)
+
     def start_payment_attempt(self, intent_id: str, at: datetime) -> None:
         """Note the intent before it is confirmed; raises OrderNotPayable unless money is wanted now."""
-        if self.state not in {OrderState.PLACED, OrderState.PAYMENT_DECLINED} or self.payment_method is None:
+        wanted = self.state is OrderState.PLACED and self.attempt is None and not self._is_off
+        if not wanted:
+            self.must_be_payable()
+        if self.payment_method is None:
             raise OrderNotPayable(order_id=self.id, state=self.state)
         self._start_payment_attempt(
             attempt=self.attempts + 1,
             intent_id=intent_id,
-            amount=self.totals.gross,
+            amount=self.amount_due,
             currency=self.currency,
             payment_method=self.payment_method,
             timestamp=at,
@@ -410,7 +540,8 @@ class ServiceOrder(LedgerAggregate):
 
     def payment_declined(self, intent_id: str, decline_code: str, pay_until: datetime, at: datetime) -> None:
         """Record the decline; the order waits for another card."""
-        if attempt := self._awaited(intent_id):
+        attempt = self._awaited(intent_id)
+        if attempt and not self._is_off:
             self._decline(
                 attempt=attempt.number,
                 intent_id=intent_id,
@@ -419,22 +550,42 @@ class ServiceOrder(LedgerAggregate):
                 timestamp=at,
             )
 
-    def payment_action_required(self, intent_id: str, action: VaultReference, at: datetime) -> None:
+    def payment_refused(self, decline_code: str, pay_until: datetime, at: datetime) -> None:
+        """Record that the gateway would not even make an intent; the order waits for another card."""
+        if self.state is OrderState.PLACED and self.attempt is None and not self._is_off:
+            self._decline(
+                attempt=self.attempts + 1, intent_id="", decline_code=decline_code, pay_until=pay_until, timestamp=at
+            )
+
+    def payment_action_required(
+        self, intent_id: str, action: VaultReference, pay_until: datetime, at: datetime
+    ) -> None:
         """Record that the card's holder must act."""
         attempt = self._awaited(intent_id)
         if attempt and self.state is not OrderState.PAYMENT_ACTION_REQUIRED:
-            self._require_action(attempt=attempt.number, intent_id=intent_id, action=action, timestamp=at)
+            self._require_action(
+                attempt=attempt.number, intent_id=intent_id, action=action, pay_until=pay_until, timestamp=at
+            )
 
     def payment_outcome_unknown(self, intent_id: str, reason: str, at: datetime) -> None:
         """Record, once, that the gateway's answer is missing."""
         attempt = self._awaited(intent_id)
-        if attempt and self.state is not OrderState.PAYMENT_UNKNOWN:
+        if attempt and self.state is OrderState.PLACED:
             self._lose_outcome(attempt=attempt.number, intent_id=intent_id, reason=reason, timestamp=at)
 
-    def payment_lapsed(self, intent_id: str, at: datetime) -> None:
-        """Record that the hold is gone."""
-        if self.attempt and self.attempt.intent_id == intent_id and self.authorised_amount:
-            self._lapse(attempt=self.attempt.number, intent_id=intent_id, timestamp=at)
+    def payment_lapsed(self, intent_id: str, pay_until: datetime, at: datetime) -> None:
+        """Record that the hold is gone; the order waits for a card."""
+        attempt = self._held(intent_id)
+        if attempt and not self._is_off:
+            self._lapse(attempt=attempt.number, intent_id=intent_id, pay_until=pay_until, timestamp=at)
+
+    def payment_deadline_passed(self, at: datetime) -> None:
+        """Note that nobody paid in time; an order without seats is called off with it."""
+        if self.state not in PAYABLE or self.pay_until is None or at < self.pay_until:
+            return
+        self._pass_deadline(pay_until=self.pay_until, timestamp=at)
+        if not self.provisioned_lines:
+            self._request_cancellation(reason="not paid in time", timestamp=at)
 
     def admin_assigned(self, external_reference: str, *, created: bool, at: datetime) -> None:
         """Record that the admin exists in the Admin Center."""
@@ -469,51 +620,124 @@ class ServiceOrder(LedgerAggregate):
                 timestamp=at,
             )
 
-    def payment_capture_failed(self, intent_id: str, reason: str, at: datetime) -> None:
+    def payment_capture_failed(self, intent_id: str, reason: str, pay_until: datetime, at: datetime) -> None:
         """Record that the charge was refused."""
         if self._capturable(intent_id):
-            self._fail_capture(attempt=self.attempts, intent_id=intent_id, reason=reason, timestamp=at)
+            self._fail_capture(
+                attempt=self.attempts, intent_id=intent_id, reason=reason, pay_until=pay_until, timestamp=at
+            )
 
-    def payment_voided(self, intent_id: str, reason: str, at: datetime) -> None:
-        """Record that the hold was given back."""
-        if self.attempt and self.attempt.intent_id == intent_id and self.authorised_amount:
+    def hold_given_up(self, intent_id: str, at: datetime) -> None:
+        """Record that a hold near its end was given back; a new one is asked for at once."""
+        if attempt := self._held(intent_id):
             self._void(
-                attempt=self.attempt.number,
+                attempt=attempt.number,
                 intent_id=intent_id,
-                amount=self.authorised_amount - self.captured_amount,
-                reason=reason,
+                amount=self.authorised_amount,
+                reason="near its end",
                 timestamp=at,
             )
 
-    def refund(self, refund_id: str, amount: int, reason: str, credit_note_number: str, at: datetime) -> None:
-        """Record money given back; raises OrderNotInState unless so much was captured."""
+    def request_refund(self, amount: int, reason: str, at: datetime) -> None:
+        """Ask for money to go back.
+
+        Raises OrderNotInState unless the order is completed and no other refund is under way, and RefundTooLarge
+        unless so much is left of what was charged.
+        """
+        if self.state is not OrderState.COMPLETED or self.refund_due:
+            needed = "Completed and without a refund under way"
+            raise OrderNotInState(order_id=self.id, state=self.state, needed=needed)
         if not 0 < amount <= self.captured_amount:
-            raise OrderNotInState(order_id=self.id, state=self.state, needed=OrderState.CAPTURED)
-        self._refund(
-            refund_id=refund_id,
-            amount=amount,
-            currency=self.currency,
-            reason=reason,
-            credit_note_number=credit_note_number,
-            timestamp=at,
-        )
+            raise RefundTooLarge(order_id=self.id, amount=amount, at_most=self.captured_amount)
+        self._request_refund(number=self.refunds + 1, amount=amount, reason=reason, timestamp=at)
+
+    def payment_refunded(self, refund_id: str, credit_note_number: str, document: VaultReference, at: datetime) -> None:
+        """Record that the money that was asked for went back."""
+        if refund := self.refund_due:
+            self._refund(
+                refund_id=refund_id,
+                amount=refund.amount,
+                currency=self.currency,
+                reason=refund.reason,
+                credit_note_number=credit_note_number,
+                document=document,
+                timestamp=at,
+            )
+
+    def refund_failed(self, reason: str, at: datetime) -> None:
+        """Record that the gateway refused to give the money back."""
+        if refund := self.refund_due:
+            self._fail_refund(number=refund.number, amount=refund.amount, reason=reason, timestamp=at)
 
     def complete(self, receipt_id: UUID, receipt_number: str, document: VaultReference, at: datetime) -> None:
         """Charged and the receipt issued: done."""
         if self.state is not OrderState.CAPTURED:
             raise OrderNotInState(order_id=self.id, state=self.state, needed=OrderState.CAPTURED)
-        self._complete(receipt_id=receipt_id, receipt_number=receipt_number, document=document, timestamp=at)
+        self._complete(
+            receipt_id=receipt_id,
+            receipt_number=receipt_number,
+            document=document,
+            rejected_lines=len(self.rejected_lines),
+            timestamp=at,
+        )
 
-    def cancel(self, reason: str, at: datetime) -> None:
-        """Call the order off; refused once money was captured."""
-        if self.state in {OrderState.CAPTURED, OrderState.COMPLETED, OrderState.CANCELLED}:
-            raise OrderNotInState(order_id=self.id, state=self.state, needed="not yet charged")
-        self._cancel(reason=reason, timestamp=at)
+    def discard(self, reason: str, at: datetime) -> None:
+        """End the draft of a quote that can't be ordered any more, if it is one still."""
+        if self.state is OrderState.PREPARED:
+            self._cancel(reason=reason, placed=False, timestamp=at)
+
+    def request_cancellation(self, reason: str, at: datetime) -> None:
+        """Provision nothing more; asked again, it is the same fact.
+
+        Raises OrderNotInState once all lines are settled and some have seats, since those are charged.
+        """
+        if self.state in _OVER or self.state in {OrderState.PREPARED, OrderState.CAPTURED}:
+            raise OrderNotInState(order_id=self.id, state=self.state, needed="placed and not yet charged")
+        if self.provisioned_lines and (not self.unsettled_lines or self.state in PAYABLE):
+            raise OrderNotInState(order_id=self.id, state=self.state, needed="without seats that must be paid")
+        if not self.cancelling:
+            self._request_cancellation(reason=reason, timestamp=at)
+
+    def cancelled(self, voided: int, at: datetime) -> None:
+        """Record that the order is off, called off or nothing of it provisioned, and a hold of `voided` given back."""
+        if self.next_step is not FulfilmentStep.CANCEL:
+            return
+        reason = self.cancelling or "nothing could be provisioned"
+        if voided and self.attempt:
+            self._void(
+                attempt=self.attempt.number,
+                intent_id=self.attempt.intent_id,
+                amount=voided,
+                reason=reason,
+                timestamp=at,
+            )
+        self._cancel(reason=reason, placed=True, timestamp=at)
+
+    def line_released(self, subscription_id: UUID, reason: str, at: datetime) -> None:
+        """Give up waiting for a line's seats; raises OrderNotInState unless it is being provisioned."""
+        waiting = any(line.subscription_id == subscription_id for line in self.unsettled_lines)
+        if not waiting or not (self.state is OrderState.AUTHORISED or self.cancelling):
+            raise OrderNotInState(order_id=self.id, state=self.state, needed="waiting for these seats")
+        self._reject_line(subscription_id=subscription_id, reason=reason, timestamp=at)
+
+    def be_delayed(self, at: datetime) -> None:
+        """Note, once, that the promised time is nearly over."""
+        told = self.delayed or self.overdue
+        if self.due_at and not told and self._is_under_way and at >= self.due_at - DELAY_WARNING:
+            self._be_delayed(due_at=self.due_at, timestamp=at)
 
     def become_overdue(self, at: datetime) -> None:
         """Note, once, that the promised time is over."""
-        if self.due_at and not self.overdue and self.state not in {OrderState.COMPLETED, OrderState.CANCELLED}:
+        if self.due_at and not self.overdue and self._is_under_way and at >= self.due_at:
             self._become_overdue(due_at=self.due_at, timestamp=at)
+
+    @property
+    def _is_off(self) -> bool:
+        return self.cancelling is not None and not self.provisioned_lines
+
+    @property
+    def _is_under_way(self) -> bool:
+        return self.state not in _OVER and self.state is not OrderState.PREPARED
 
     def receipt_was_sent(self, message_id: str, recipient: VaultReference, copy_number: int, at: datetime) -> None:
         """Record that the mail server took the receipt; raises OrderNotInState before there is one."""
@@ -529,10 +753,53 @@ class ServiceOrder(LedgerAggregate):
         """Record that the receipt can't reach its reader; raises OrderNotInState before there is one."""
         self._fail_receipt(receipt_number=self._must_have_receipt(), message_id=message_id, reason=reason, timestamp=at)
 
+    def request_receipt(self, recipient: VaultReference, at: datetime) -> None:
+        """Have the receipt sent once more, to this address; raises OrderNotInState before there is one."""
+        number = self._must_have_receipt()
+        if self._receipt_is_on_its_way:
+            return
+        self._request_receipt(
+            receipt_number=number, copy_number=self.receipt_copies + 1, recipient=recipient, timestamp=at
+        )
+
+    @property
+    def _receipt_is_on_its_way(self) -> bool:
+        return not (self.receipt_sent or self.receipt_undeliverable)
+
+    def notice_sent(self, notice: Notice, message_id: str, recipient: VaultReference, at: datetime) -> None:
+        """Record that the mail server took the mail, if it is still due."""
+        if notice in self.notices_due:
+            self._send_notice(
+                kind=notice.kind,
+                reference=notice.reference,
+                message_id=message_id,
+                recipient=recipient,
+                timestamp=at,
+            )
+
+    def notice_was_undeliverable(self, notice: Notice, message_id: str, reason: str, at: datetime) -> None:
+        """Record that the mail can't reach its reader, if it is still due."""
+        if notice in self.notices_due:
+            self._fail_notice(
+                kind=notice.kind, reference=notice.reference, message_id=message_id, reason=reason, timestamp=at
+            )
+
+    def answer_not_understood(self, counterparty: str, answer: str, at: datetime) -> None:
+        """Record, once for each answer, that a counterparty said what can't be right. No personal data in `answer`."""
+        if (counterparty, answer) not in self.not_understood:
+            self._misunderstand(counterparty=counterparty, answer=answer, timestamp=at)
+
+    def close_care_entry(self, care: str, at: datetime) -> None:
+        """Record that Corporate Account Services has dealt with it."""
+        self._close_care_entry(care=care, timestamp=at)
+
     def _awaited(self, intent_id: str) -> PaymentAttempt | None:
         awaiting = {OrderState.PLACED, OrderState.PAYMENT_UNKNOWN, OrderState.PAYMENT_ACTION_REQUIRED}
         current = self.attempt and self.attempt.intent_id == intent_id and self.state in awaiting
         return self.attempt if current else None
+
+    def _held(self, intent_id: str) -> PaymentAttempt | None:
+        return self.attempt if self.holds_money and self.attempt and self.attempt.intent_id == intent_id else None
 
     def _capturable(self, intent_id: str) -> bool:
         settled = {OrderState.PROVISIONED, OrderState.PARTLY_PROVISIONED}
@@ -582,28 +849,49 @@ class ServiceOrder(LedgerAggregate):
         self.attempt = PaymentAttempt(attempt, intent_id, amount)
 
     @event(PaymentActionRequired)
-    def _require_action(self, attempt: int, intent_id: str, action: VaultReference, timestamp: datetime) -> None:
-        self.state = OrderState.PAYMENT_ACTION_REQUIRED
+    def _require_action(
+        self,
+        attempt: int,
+        intent_id: str,
+        action: VaultReference,
+        pay_until: datetime | None,
+        timestamp: datetime,
+    ) -> None:
+        self.state, self.pay_until, self.action = OrderState.PAYMENT_ACTION_REQUIRED, pay_until, action
+        self._owe(NoticeKind.PAYMENT_ACTION_REQUIRED, str(attempt))
 
     @event(PaymentAuthorised)
     def _authorise(
         self, attempt: int, intent_id: str, amount: int, hold_expires_at: datetime, timestamp: datetime
     ) -> None:
-        self.state, self.authorised_amount = OrderState.AUTHORISED, amount
+        self.authorised_amount, self.hold_expires_at, self.pay_until = amount, hold_expires_at, None
+        self.state = OrderState.AUTHORISED
+        self._move_on_if_settled()
 
     @event(PaymentDeclined)
     def _decline(
         self, attempt: int, intent_id: str, decline_code: str, pay_until: datetime, timestamp: datetime
     ) -> None:
-        self.state, self.attempt = OrderState.PAYMENT_DECLINED, None
+        self._wait_for_payment(attempt, pay_until)
+        self.decline_code = decline_code
+
+    def _wait_for_payment(self, attempt: int, pay_until: datetime | None) -> None:
+        self.state, self.attempt, self.attempts = OrderState.PAYMENT_DECLINED, None, attempt
+        self.authorised_amount, self.hold_expires_at, self.pay_until = 0, None, pay_until
+        self.decline_code = None
+        self._owe(NoticeKind.PAYMENT_DECLINED, str(attempt))
 
     @event(PaymentOutcomeUnknown)
     def _lose_outcome(self, attempt: int, intent_id: str, reason: str, timestamp: datetime) -> None:
         self.state = OrderState.PAYMENT_UNKNOWN
 
     @event(PaymentAuthorisationLapsed)
-    def _lapse(self, attempt: int, intent_id: str, timestamp: datetime) -> None:
-        self.state, self.attempt, self.authorised_amount = OrderState.PAYMENT_DECLINED, None, 0
+    def _lapse(self, attempt: int, intent_id: str, pay_until: datetime | None, timestamp: datetime) -> None:
+        self._wait_for_payment(attempt, pay_until)
+
+    @event(PaymentDeadlinePassed)
+    def _pass_deadline(self, pay_until: datetime, timestamp: datetime) -> None:
+        self.pay_until = None
 
     @event(AdminContactAssigned)
     def _assign_admin(self, external_reference: str, created: bool, timestamp: datetime) -> None:  # noqa: FBT001 -- the event's field
@@ -619,7 +907,10 @@ class ServiceOrder(LedgerAggregate):
 
     def _settle(self, subscription_id: UUID, outcome: LineOutcome) -> None:
         self.outcomes = {**self.outcomes, subscription_id: outcome}
-        if not self.unsettled_lines:
+        self._move_on_if_settled()
+
+    def _move_on_if_settled(self) -> None:
+        if self.state is OrderState.AUTHORISED and not self.unsettled_lines:
             whole = set(self.outcomes.values()) == {LineOutcome.PROVISIONED}
             self.state = OrderState.PROVISIONED if whole else OrderState.PARTLY_PROVISIONED
 
@@ -640,12 +931,23 @@ class ServiceOrder(LedgerAggregate):
         self.state, self.captured_amount = OrderState.CAPTURED, amount
 
     @event(PaymentCaptureFailed)
-    def _fail_capture(self, attempt: int, intent_id: str, reason: str, timestamp: datetime) -> None:
-        self.state, self.attempt, self.authorised_amount = OrderState.PAYMENT_DECLINED, None, 0
+    def _fail_capture(
+        self, attempt: int, intent_id: str, reason: str, pay_until: datetime | None, timestamp: datetime
+    ) -> None:
+        self._wait_for_payment(attempt, pay_until)
 
     @event(PaymentVoided)
     def _void(self, attempt: int, intent_id: str, amount: int, reason: str, timestamp: datetime) -> None:
-        self.authorised_amount = self.captured_amount
+        self.state, self.attempt = OrderState.PLACED, None
+        self.authorised_amount, self.hold_expires_at = 0, None
+
+    @event(RefundRequested)
+    def _request_refund(self, number: int, amount: int, reason: str, timestamp: datetime) -> None:
+        self.refunds, self.refund_due = number, Refund(number, amount, reason)
+
+    @event(PaymentRefundFailed)
+    def _fail_refund(self, number: int, amount: int, reason: str, timestamp: datetime) -> None:
+        self.refund_due = None
 
     @event(PaymentRefunded)
     def _refund(
@@ -655,21 +957,49 @@ class ServiceOrder(LedgerAggregate):
         currency: str,
         reason: str,
         credit_note_number: str,
+        document: VaultReference | None,
         timestamp: datetime,
     ) -> None:
         self.captured_amount -= amount
+        self.refund_due = None
+        self.credit_notes = {**self.credit_notes, credit_note_number: document}
+        self._owe(NoticeKind.CREDIT_NOTE, credit_note_number)
 
     @event(OrderCompleted)
-    def _complete(self, receipt_id: UUID, receipt_number: str, document: VaultReference, timestamp: datetime) -> None:
+    def _complete(
+        self,
+        receipt_id: UUID,
+        receipt_number: str,
+        document: VaultReference,
+        rejected_lines: int,
+        timestamp: datetime,
+    ) -> None:
         self.state, self.receipt_number, self.receipt_document = OrderState.COMPLETED, receipt_number, document
+        if rejected_lines:
+            self._owe(NoticeKind.LINES_REJECTED)
+
+    @event(OrderCancellationRequested)
+    def _request_cancellation(self, reason: str, timestamp: datetime) -> None:
+        self.cancelling = reason
 
     @event(OrderCancelled)
-    def _cancel(self, reason: str, timestamp: datetime) -> None:
-        self.state, self.attempt = OrderState.CANCELLED, None
+    def _cancel(self, reason: str, placed: bool, timestamp: datetime) -> None:  # noqa: FBT001 -- the event's field
+        self.state, self.attempt, self.pay_until = OrderState.CANCELLED, None, None
+        self.cancelling = reason
+        if placed:
+            self._owe(NoticeKind.ORDER_CANCELLED)
+
+    @event(OrderDelayed)
+    def _be_delayed(self, due_at: datetime, timestamp: datetime) -> None:
+        self.delayed = True
 
     @event(OrderOverdue)
     def _become_overdue(self, due_at: datetime, timestamp: datetime) -> None:
         self.overdue = True
+        self._owe(NoticeKind.ORDER_OVERDUE)
+
+    def _owe(self, kind: NoticeKind, reference: str = "") -> None:
+        self.notices_due = (*self.notices_due, Notice(kind, reference))
 
     @event(ReceiptSent)
     def _send_receipt(
@@ -685,3 +1015,63 @@ class ServiceOrder(LedgerAggregate):
     @event(ReceiptUndeliverable)
     def _fail_receipt(self, receipt_number: str, message_id: str, reason: str, timestamp: datetime) -> None:
         self.receipt_undeliverable = True
+
+    @event(ReceiptResendRequested)
+    def _request_receipt(
+        self, receipt_number: str, copy_number: int, recipient: VaultReference, timestamp: datetime
+    ) -> None:
+        self.receipt_sent = self.receipt_undeliverable = False
+        self.receipt_copies, self.receipt_recipient = copy_number, recipient
+
+    @event(OrderNoticeSent)
+    def _send_notice(
+        self, kind: NoticeKind, reference: str, message_id: str, recipient: VaultReference, timestamp: datetime
+    ) -> None:
+        self._settle_notice(Notice(kind, reference))
+
+    @event(OrderNoticeUndeliverable)
+    def _fail_notice(self, kind: NoticeKind, reference: str, message_id: str, reason: str, timestamp: datetime) -> None:
+        self._settle_notice(Notice(kind, reference))
+
+    def _settle_notice(self, settled: Notice) -> None:
+        self.notices_due = tuple(notice for notice in self.notices_due if notice != settled)
+
+    @event(AnswerNotUnderstood)
+    def _misunderstand(self, counterparty: str, answer: str, timestamp: datetime) -> None:
+        self.not_understood = self.not_understood | {(counterparty, answer)}
+
+    @event(CareEntryClosed)
+    def _close_care_entry(self, care: str, timestamp: datetime) -> None: ...
+
+
+_PLAIN_STEPS = {
+    OrderState.PLACED: FulfilmentStep.AUTHORISE,
+    OrderState.PAYMENT_UNKNOWN: FulfilmentStep.AUTHORISE,
+    OrderState.PAYMENT_ACTION_REQUIRED: FulfilmentStep.AWAIT_ACTION,
+    OrderState.CAPTURED: FulfilmentStep.ISSUE_RECEIPT,
+}
+PAYABLE = frozenset({OrderState.PAYMENT_DECLINED, OrderState.PAYMENT_ACTION_REQUIRED})
+"""The states in which the customer can pay, and nobody else can go on."""
+
+_HOLDING = frozenset({OrderState.AUTHORISED, OrderState.PROVISIONED, OrderState.PARTLY_PROVISIONED})
+_OVER = frozenset({OrderState.COMPLETED, OrderState.CANCELLED})
+
+
+def notice_asked_for_by(event: LedgerEvent) -> Notice | None:
+    """The mail that an event of an order makes due; what the order itself keeps in `notices_due`."""
+    if isinstance(
+        event,
+        ServiceOrder.PaymentDeclined | ServiceOrder.PaymentAuthorisationLapsed | ServiceOrder.PaymentCaptureFailed,
+    ):
+        return Notice(NoticeKind.PAYMENT_DECLINED, str(event.attempt))
+    if isinstance(event, ServiceOrder.PaymentActionRequired):
+        return Notice(NoticeKind.PAYMENT_ACTION_REQUIRED, str(event.attempt))
+    if isinstance(event, ServiceOrder.PaymentRefunded):
+        return Notice(NoticeKind.CREDIT_NOTE, event.credit_note_number)
+    if isinstance(event, ServiceOrder.OrderOverdue):
+        return Notice(NoticeKind.ORDER_OVERDUE)
+    completed_in_part = isinstance(event, ServiceOrder.OrderCompleted) and event.rejected_lines
+    cancelled = isinstance(event, ServiceOrder.OrderCancelled) and event.placed
+    if completed_in_part or cancelled:
+        return Notice(NoticeKind.LINES_REJECTED if completed_in_part else NoticeKind.ORDER_CANCELLED)
+    return None

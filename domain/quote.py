@@ -14,6 +14,7 @@ from domain.account import BillingAccount
 from domain.calendar import business_day, first_instant
 from domain.ledger import LedgerAggregate
 from domain.money import Totals
+from domain.personal_data import VaultReference
 from domain.pricing import PRICE_RULE, QuoteLine, on_day, prorated_net, totals
 from domain.products import supported_product
 from domain.refusals import (
@@ -52,6 +53,7 @@ class ExpiryCause(StrEnum):
 
     VALID_UNTIL = "valid_until"
     RENEWAL = "renewal"
+    CANCELLATION = "cancellation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,26 @@ class Quote(LedgerAggregate):
         gross_lost: int
         currency: str
 
+    class QuoteExpiresSoon(Event):
+        """The open quote ends in a few days."""
+
+        TOPIC = "QuoteExpiresSoon.v1"
+        valid_until: datetime
+
+    class QuoteNoticeSent(Event):
+        """The mail server took the mail about the quote's end."""
+
+        TOPIC = "QuoteNoticeSent.v1"
+        message_id: str
+        recipient: VaultReference
+
+    class QuoteNoticeUndeliverable(Event):
+        """The mail about the quote's end can't reach the billing contact."""
+
+        TOPIC = "QuoteNoticeUndeliverable.v1"
+        message_id: str
+        reason: str
+
     @event(QuoteIssued)
     def __init__(
         self,
@@ -163,6 +185,7 @@ class Quote(LedgerAggregate):
         self.time_zone, self.supersedes = time_zone, supersedes
         self.state = QuoteState.OPEN
         self.order_id: UUID | None = None
+        self.said_to_expire = self.notice_due = False
 
     @property
     def content_digest(self) -> str:
@@ -210,6 +233,21 @@ class Quote(LedgerAggregate):
             raise QuoteNotOpen(quote_id=self.id, state=self.state)
         self._expire(cause=cause, timestamp=at)
 
+    def expires_soon(self, at: datetime) -> None:
+        """Note, once, that the open quote ends in a few days, so that somebody is told."""
+        if self.state is QuoteState.OPEN and not self.said_to_expire and at < self.valid_until:
+            self._expire_soon(valid_until=self.valid_until, timestamp=at)
+
+    def notice_sent(self, message_id: str, recipient: VaultReference, at: datetime) -> None:
+        """Record that the mail server took the mail about the quote's end."""
+        if self.notice_due:
+            self._send_notice(message_id=message_id, recipient=recipient, timestamp=at)
+
+    def notice_was_undeliverable(self, message_id: str, reason: str, at: datetime) -> None:
+        """Record that the mail about the quote's end can't reach its reader, or has nobody to tell any more."""
+        if self.notice_due:
+            self._fail_notice(message_id=message_id, reason=reason, timestamp=at)
+
     def be_superseded(self, by_quote_id: UUID, at: datetime) -> None:
         """Expire at once because another quote takes its place."""
         if self.state is not QuoteState.OPEN:
@@ -233,6 +271,18 @@ class Quote(LedgerAggregate):
     @event(QuoteExpired)
     def _expire(self, cause: ExpiryCause, timestamp: datetime) -> None:
         self.state = QuoteState.EXPIRED
+
+    @event(QuoteExpiresSoon)
+    def _expire_soon(self, valid_until: datetime, timestamp: datetime) -> None:
+        self.said_to_expire = self.notice_due = True
+
+    @event(QuoteNoticeSent)
+    def _send_notice(self, message_id: str, recipient: VaultReference, timestamp: datetime) -> None:
+        self.notice_due = False
+
+    @event(QuoteNoticeUndeliverable)
+    def _fail_notice(self, message_id: str, reason: str, timestamp: datetime) -> None:
+        self.notice_due = False
 
     @event(QuoteExpiredBySupersession)
     def _be_superseded(

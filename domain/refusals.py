@@ -161,6 +161,25 @@ class OrderNotInState(Refusal):
 
 
 @dataclass(eq=False)
+class RefundTooLarge(Refusal):
+    """At most {at_most} can be refunded, in minor units, and at least 1; not {amount}."""
+
+    code: ClassVar[str] = "REFUND_AMOUNT"
+    order_id: UUID
+    amount: int
+    at_most: int
+
+
+@dataclass(eq=False)
+class TermInvalid(Refusal):
+    """The new term must follow the one that ends on {ends_on} without a gap, and must not be empty."""
+
+    code: ClassVar[str] = "TERM_INVALID"
+    subscription_id: UUID
+    ends_on: date
+
+
+@dataclass(eq=False)
 class ProductUnsupported(Refusal):
     """Seats can't be added to {product}; only to GoTo Meeting, Webinar, Training and GoToAssist v4 and v5."""
 

@@ -10,7 +10,7 @@ from eventsourcing.domain import event
 from domain.ledger import LedgerAggregate
 from domain.pricing import Term
 from domain.products import Product, supported_product
-from domain.refusals import SeatChangePending, SubscriptionEnding
+from domain.refusals import SeatChangePending, SubscriptionEnding, TermInvalid
 
 
 class SubscriptionState(StrEnum):
@@ -206,7 +206,11 @@ class Subscription(LedgerAggregate):
             self._release(order_id=order_id, seats_released=change.seats_to_add, reason=reason, timestamp=at)
 
     def renew(self, term: Term, unit_price: int, at: datetime) -> None:
-        """Begin the next term."""
+        """Begin the next term, which follows the present one; refused for one that is to end."""
+        if self.state is not SubscriptionState.ACTIVE:
+            raise SubscriptionEnding(subscription_id=self.id, state=self.state, ends_on=self.term.end)
+        if term.start != self.term.end:
+            raise TermInvalid(subscription_id=self.id, ends_on=self.term.end)
         self._renew(term=term, unit_price=unit_price, timestamp=at)
 
     def schedule_cancellation(self, reason: str, at: datetime) -> None:
@@ -216,8 +220,8 @@ class Subscription(LedgerAggregate):
         self._schedule_cancellation(ends_on=self.term.end, reason=reason, timestamp=at)
 
     def end(self, on: date, at: datetime) -> None:
-        """End the subscription, once."""
-        if self.state is not SubscriptionState.ENDED:
+        """End the subscription once its last day is over, if it is to end."""
+        if self.state is SubscriptionState.PENDING_CANCELLATION and on >= self.term.end:
             self._end(ended_on=on, timestamp=at)
 
     def _change_of(self, order_id: UUID) -> SeatChange | None:

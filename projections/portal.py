@@ -109,6 +109,11 @@ class OrderRow:
     receipt_id: UUID | None
     receipt_number: str | None
     receipt_sent: bool
+    attempts: int
+    pay_until: datetime | None
+    action: VaultReference | None
+    cancelling: str | None
+    refunded: int
     version: int
 
 
@@ -152,7 +157,7 @@ orders = Table("orders", OrderRow, key="order_id")
 receipts = Table("receipts", ReceiptRow, key="receipt_id")
 timeline = Table("timeline", TimelineRow, key="event_id")
 
-portal = Projection("portal", 1, accounts, subscriptions, quotes, orders, receipts, timeline)
+portal = Projection("portal", 2, accounts, subscriptions, quotes, orders, receipts, timeline)
 
 
 # --- accounts ------------------------------------------------------------------------------------------------------
@@ -324,6 +329,11 @@ def _superseded(row: QuoteRow, event: Quote.QuoteExpiredBySupersession, _: Recor
     return replace(ended, superseded_by=event.superseded_by_quote_id)
 
 
+@quotes.on(Quote.QuoteExpiresSoon, Quote.QuoteNoticeSent, Quote.QuoteNoticeUndeliverable)
+def _quote_noted(row: QuoteRow, event: LedgerEvent, _: Recorded) -> QuoteRow:
+    return replace(row, version=event.originator_version)
+
+
 def _quote_ended(row: QuoteRow, event: LedgerEvent, state: QuoteState) -> QuoteRow:
     return replace(row, state=state.value, ended_at=event.timestamp, version=event.originator_version)
 
@@ -359,6 +369,11 @@ def _prepared(_: None, event: ServiceOrder.ServiceOrderPrepared, __: Recorded) -
         receipt_id=None,
         receipt_number=None,
         receipt_sent=False,
+        attempts=0,
+        pay_until=None,
+        action=None,
+        cancelling=None,
+        refunded=0,
         version=event.originator_version,
     )
 
@@ -385,28 +400,86 @@ def _placed(row: OrderRow, event: ServiceOrder.OrderPlaced, _: Recorded) -> Orde
     )
 
 
-_PLAIN_STATES: dict[type[LedgerEvent], OrderState] = {
-    ServiceOrder.PaymentAttemptStarted: OrderState.PLACED,
-    ServiceOrder.PaymentActionRequired: OrderState.PAYMENT_ACTION_REQUIRED,
-    ServiceOrder.PaymentAuthorised: OrderState.AUTHORISED,
-    ServiceOrder.PaymentOutcomeUnknown: OrderState.PAYMENT_UNKNOWN,
-    ServiceOrder.PaymentAuthorisationLapsed: OrderState.PAYMENT_DECLINED,
-    ServiceOrder.PaymentCaptureFailed: OrderState.PAYMENT_DECLINED,
-    ServiceOrder.OrderCancelled: OrderState.CANCELLED,
-}
+@orders.on(ServiceOrder.PaymentAttemptStarted)
+def _attempted(row: OrderRow, event: ServiceOrder.PaymentAttemptStarted, _: Recorded) -> OrderRow:
+    return replace(
+        row,
+        state=OrderState.PLACED.value,
+        attempts=event.attempt,
+        pay_until=None,
+        action=None,
+        version=event.originator_version,
+    )
 
 
-@orders.on(*_PLAIN_STATES)
-def _moved(row: OrderRow, event: LedgerEvent, _: Recorded) -> OrderRow:
-    return replace(row, state=_PLAIN_STATES[type(event)].value, version=event.originator_version)
+@orders.on(ServiceOrder.PaymentActionRequired)
+def _action_required(row: OrderRow, event: ServiceOrder.PaymentActionRequired, _: Recorded) -> OrderRow:
+    return replace(
+        row,
+        state=OrderState.PAYMENT_ACTION_REQUIRED.value,
+        pay_until=event.pay_until,
+        action=event.action,
+        version=event.originator_version,
+    )
 
 
-@orders.on(ServiceOrder.PaymentDeclined)
-def _payment_declined(row: OrderRow, event: ServiceOrder.PaymentDeclined, _: Recorded) -> OrderRow:
+@orders.on(ServiceOrder.PaymentAuthorised)
+def _authorised(row: OrderRow, event: ServiceOrder.PaymentAuthorised, _: Recorded) -> OrderRow:
+    return replace(
+        row,
+        state=_provisioned_state(row.outcomes, row.lines, OrderState.AUTHORISED.value),
+        pay_until=None,
+        action=None,
+        decline_code=None,
+        version=event.originator_version,
+    )
+
+
+@orders.on(ServiceOrder.PaymentOutcomeUnknown)
+def _outcome_unknown(row: OrderRow, event: ServiceOrder.PaymentOutcomeUnknown, _: Recorded) -> OrderRow:
+    return replace(row, state=OrderState.PAYMENT_UNKNOWN.value, version=event.originator_version)
+
+
+@orders.on(ServiceOrder.PaymentDeclined, ServiceOrder.PaymentAuthorisationLapsed, ServiceOrder.PaymentCaptureFailed)
+def _waits_for_payment(
+    row: OrderRow,
+    event: ServiceOrder.PaymentDeclined | ServiceOrder.PaymentAuthorisationLapsed | ServiceOrder.PaymentCaptureFailed,
+    _: Recorded,
+) -> OrderRow:
     return replace(
         row,
         state=OrderState.PAYMENT_DECLINED.value,
-        decline_code=event.decline_code,
+        decline_code=event.decline_code if isinstance(event, ServiceOrder.PaymentDeclined) else None,
+        attempts=event.attempt,
+        pay_until=event.pay_until,
+        action=None,
+        version=event.originator_version,
+    )
+
+
+@orders.on(ServiceOrder.PaymentVoided)
+def _voided(row: OrderRow, event: ServiceOrder.PaymentVoided, _: Recorded) -> OrderRow:
+    return replace(row, state=OrderState.PLACED.value, version=event.originator_version)
+
+
+@orders.on(ServiceOrder.PaymentDeadlinePassed)
+def _deadline_passed(row: OrderRow, event: ServiceOrder.PaymentDeadlinePassed, _: Recorded) -> OrderRow:
+    return replace(row, pay_until=None, version=event.originator_version)
+
+
+@orders.on(ServiceOrder.OrderCancellationRequested)
+def _to_be_cancelled(row: OrderRow, event: ServiceOrder.OrderCancellationRequested, _: Recorded) -> OrderRow:
+    return replace(row, cancelling=event.reason, version=event.originator_version)
+
+
+@orders.on(ServiceOrder.OrderCancelled)
+def _cancelled(row: OrderRow, event: ServiceOrder.OrderCancelled, _: Recorded) -> OrderRow:
+    return replace(
+        row,
+        state=OrderState.CANCELLED.value,
+        cancelling=event.reason,
+        pay_until=None,
+        action=None,
         version=event.originator_version,
     )
 
@@ -418,11 +491,20 @@ def _line_settled(
     provisioned = isinstance(event, ServiceOrder.OrderLineProvisioned)
     outcome = LineOutcome.PROVISIONED if provisioned else LineOutcome.REJECTED
     outcomes = {**row.outcomes, event.subscription_id: outcome.value}
-    state = row.state
-    if len(outcomes) == len(row.lines):
-        whole = set(outcomes.values()) == {LineOutcome.PROVISIONED.value}
-        state = (OrderState.PROVISIONED if whole else OrderState.PARTLY_PROVISIONED).value
-    return replace(row, outcomes=outcomes, state=state, version=event.originator_version)
+    return replace(
+        row,
+        outcomes=outcomes,
+        state=_provisioned_state(outcomes, row.lines, row.state),
+        version=event.originator_version,
+    )
+
+
+def _provisioned_state(outcomes: dict[UUID, str], lines: tuple[QuoteLine, ...], state: str) -> str:
+    """Provisioned or partly so once money is held and every line is settled; else the state as it is."""
+    if state != OrderState.AUTHORISED.value or len(outcomes) < len(lines):
+        return state
+    whole = set(outcomes.values()) == {LineOutcome.PROVISIONED.value}
+    return (OrderState.PROVISIONED if whole else OrderState.PARTLY_PROVISIONED).value
 
 
 @orders.on(ServiceOrder.PaymentCaptured)
@@ -432,7 +514,12 @@ def _captured(row: OrderRow, event: ServiceOrder.PaymentCaptured, _: Recorded) -
 
 @orders.on(ServiceOrder.PaymentRefunded)
 def _refunded(row: OrderRow, event: ServiceOrder.PaymentRefunded, _: Recorded) -> OrderRow:
-    return replace(row, captured=row.captured - event.amount, version=event.originator_version)
+    return replace(
+        row,
+        captured=row.captured - event.amount,
+        refunded=row.refunded + event.amount,
+        version=event.originator_version,
+    )
 
 
 @orders.on(ServiceOrder.OrderCompleted)
@@ -452,6 +539,11 @@ def _overdue(row: OrderRow, event: ServiceOrder.OrderOverdue, _: Recorded) -> Or
     return replace(row, overdue=True, version=event.originator_version)
 
 
+@orders.on(ServiceOrder.ReceiptResendRequested)
+def _receipt_wanted(row: OrderRow, event: ServiceOrder.ReceiptResendRequested, _: Recorded) -> OrderRow:
+    return replace(row, receipt_sent=False, version=event.originator_version)
+
+
 @orders.on(ServiceOrder.ReceiptSent)
 def _receipt_sent(row: OrderRow, event: ServiceOrder.ReceiptSent, _: Recorded) -> OrderRow:
     return replace(row, receipt_sent=True, version=event.originator_version)
@@ -460,8 +552,14 @@ def _receipt_sent(row: OrderRow, event: ServiceOrder.ReceiptSent, _: Recorded) -
 @orders.on(
     ServiceOrder.AdminContactAssigned,
     ServiceOrder.AdminSeatsAssigned,
-    ServiceOrder.PaymentVoided,
     ServiceOrder.ReceiptUndeliverable,
+    ServiceOrder.RefundRequested,
+    ServiceOrder.PaymentRefundFailed,
+    ServiceOrder.OrderDelayed,
+    ServiceOrder.OrderNoticeSent,
+    ServiceOrder.OrderNoticeUndeliverable,
+    ServiceOrder.AnswerNotUnderstood,
+    ServiceOrder.CareEntryClosed,
 )
 def _noted(row: OrderRow, event: LedgerEvent, _: Recorded) -> OrderRow:
     return replace(row, version=event.originator_version)

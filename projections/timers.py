@@ -1,105 +1,101 @@
 """What becomes due by the clock alone: quotes that expire, orders that run late, payments nobody made."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
+from datetime import UTC, datetime, time, timedelta
+from typing import Final
 from uuid import UUID
 
 from domain.envelope import Recorded
 from domain.identifiers import work_id
 from domain.ledger import LedgerEvent
-from domain.order import ServiceOrder
+from domain.order import DELAY_WARNING, ServiceOrder
 from domain.quote import Quote
+from domain.subscription import Subscription
+from domain.timers import Timer
 from projections.fold import Keys, Projection, Table
+from projections.todo import TodoRow, entry
+
+QUOTE_WARNING: Final = timedelta(days=3)
+"""How long before its end the owner of an open quote is told."""
+
+entries = Table("entries", TodoRow, key="entry_id")
+timers = Projection("timers", 2, entries)
 
 
-class TimerKind(StrEnum):
-    """What is to be done when the time has come."""
-
-    EXPIRE_QUOTE = "expire_quote"
-    ORDER_OVERDUE = "order_overdue"
-    PAYMENT_DEADLINE = "payment_deadline"
-    HOLD_ENDS = "hold_ends"
+def _timers(*timers: Timer) -> Keys:
+    return lambda event, _: tuple(work_id(event.originator_id, timer) for timer in timers)
 
 
-@dataclass(frozen=True, slots=True)
-class TimerRow:
-    """A moment of business time, and the stream it concerns."""
-
-    timer_id: UUID
-    kind: TimerKind
-    subject_id: UUID
-    account_id: UUID
-    due_at: datetime
-    correlation_id: UUID
-    causation_id: UUID
+def _expires_soon(event: Quote.QuoteIssued, _: Recorded) -> tuple[UUID, ...]:
+    tells = event.valid_until - event.timestamp > QUOTE_WARNING  # or it would be told with the quote itself
+    return (work_id(event.originator_id, Timer.QUOTE_EXPIRES_SOON),) if tells else ()
 
 
-due = Table("due", TimerRow, key="timer_id")
-timers = Projection("timers", 1, due)
+@entries.on(Quote.QuoteIssued, keys=_timers(Timer.EXPIRE_QUOTE))
+def _expires(_: None, event: Quote.QuoteIssued, recorded: Recorded) -> TodoRow:
+    return entry(Timer.EXPIRE_QUOTE, recorded, event.valid_until)
 
 
-def _set(kind: TimerKind, due_at: datetime, recorded: Recorded) -> TimerRow:
-    subject = recorded.event.originator_id
-    return TimerRow(
-        timer_id=work_id(subject, kind),
-        kind=kind,
-        subject_id=subject,
-        account_id=recorded.account_id,
-        due_at=due_at,
-        correlation_id=recorded.correlation_id,
-        causation_id=recorded.event_id,
-    )
+@entries.on(Quote.QuoteIssued, keys=_expires_soon)
+def _is_said_to_expire(_: None, event: Quote.QuoteIssued, recorded: Recorded) -> TodoRow:
+    return entry(Timer.QUOTE_EXPIRES_SOON, recorded, event.valid_until - QUOTE_WARNING)
 
 
-def _timers(*kinds: TimerKind) -> Keys:
-    return lambda event, _: tuple(work_id(event.originator_id, kind) for kind in kinds)
-
-
-@due.on(Quote.QuoteIssued, keys=_timers(TimerKind.EXPIRE_QUOTE))
-def _quote_issued(_: None, event: Quote.QuoteIssued, recorded: Recorded) -> TimerRow:
-    return _set(TimerKind.EXPIRE_QUOTE, event.valid_until, recorded)
-
-
-@due.on(
+@entries.on(
     Quote.QuoteAccepted,
     Quote.QuoteDeclined,
     Quote.QuoteExpired,
     Quote.QuoteExpiredBySupersession,
-    keys=_timers(TimerKind.EXPIRE_QUOTE),
+    keys=_timers(Timer.EXPIRE_QUOTE, Timer.QUOTE_EXPIRES_SOON),
 )
-@due.on(
+@entries.on(Quote.QuoteExpiresSoon, keys=_timers(Timer.QUOTE_EXPIRES_SOON))
+@entries.on(
     ServiceOrder.PaymentAttemptStarted,
     ServiceOrder.PaymentAuthorised,
-    keys=_timers(TimerKind.PAYMENT_DEADLINE),
+    ServiceOrder.PaymentDeadlinePassed,
+    keys=_timers(Timer.PAYMENT_DEADLINE),
 )
-@due.on(
-    ServiceOrder.PaymentCaptured,
-    ServiceOrder.PaymentVoided,
-    ServiceOrder.PaymentCaptureFailed,
-    ServiceOrder.PaymentAuthorisationLapsed,
-    keys=_timers(TimerKind.HOLD_ENDS),
-)
-@due.on(ServiceOrder.OrderOverdue, keys=_timers(TimerKind.ORDER_OVERDUE))
-@due.on(
+@entries.on(ServiceOrder.OrderDelayed, keys=_timers(Timer.ORDER_DELAYED))
+@entries.on(ServiceOrder.OrderOverdue, keys=_timers(Timer.ORDER_OVERDUE, Timer.ORDER_DELAYED))
+@entries.on(
     ServiceOrder.OrderCompleted,
     ServiceOrder.OrderCancelled,
-    keys=_timers(TimerKind.ORDER_OVERDUE, TimerKind.PAYMENT_DEADLINE, TimerKind.HOLD_ENDS),
+    keys=_timers(Timer.ORDER_OVERDUE, Timer.ORDER_DELAYED, Timer.PAYMENT_DEADLINE),
 )
-def _stopped(_: TimerRow | None, __: LedgerEvent, ___: Recorded) -> None:
+@entries.on(Subscription.SubscriptionEnded, keys=_timers(Timer.END_SUBSCRIPTION))
+def _stopped(_: TodoRow | None, __: LedgerEvent, ___: Recorded) -> None:
     return None
 
 
-@due.on(ServiceOrder.OrderPlaced, keys=_timers(TimerKind.ORDER_OVERDUE))
-def _order_placed(_: None, event: ServiceOrder.OrderPlaced, recorded: Recorded) -> TimerRow:
-    return _set(TimerKind.ORDER_OVERDUE, event.due_at, recorded)
+@entries.on(ServiceOrder.OrderPlaced, keys=_timers(Timer.ORDER_OVERDUE))
+def _is_promised(_: None, event: ServiceOrder.OrderPlaced, recorded: Recorded) -> TodoRow:
+    return entry(Timer.ORDER_OVERDUE, recorded, event.due_at)
 
 
-@due.on(ServiceOrder.PaymentDeclined, keys=_timers(TimerKind.PAYMENT_DEADLINE))
-def _payment_declined(_: None, event: ServiceOrder.PaymentDeclined, recorded: Recorded) -> TimerRow:
-    return _set(TimerKind.PAYMENT_DEADLINE, event.pay_until, recorded)
+@entries.on(ServiceOrder.OrderPlaced, keys=_timers(Timer.ORDER_DELAYED))
+def _may_be_delayed(_: None, event: ServiceOrder.OrderPlaced, recorded: Recorded) -> TodoRow:
+    return entry(Timer.ORDER_DELAYED, recorded, event.due_at - DELAY_WARNING)
 
 
-@due.on(ServiceOrder.PaymentAuthorised, keys=_timers(TimerKind.HOLD_ENDS))
-def _hold_taken(_: None, event: ServiceOrder.PaymentAuthorised, recorded: Recorded) -> TimerRow:
-    return _set(TimerKind.HOLD_ENDS, event.hold_expires_at, recorded)
+WaitsForPayment = (
+    ServiceOrder.PaymentDeclined
+    | ServiceOrder.PaymentActionRequired
+    | ServiceOrder.PaymentAuthorisationLapsed
+    | ServiceOrder.PaymentCaptureFailed
+)
+
+
+@entries.on(
+    ServiceOrder.PaymentDeclined,
+    ServiceOrder.PaymentActionRequired,
+    ServiceOrder.PaymentAuthorisationLapsed,
+    ServiceOrder.PaymentCaptureFailed,
+    keys=_timers(Timer.PAYMENT_DEADLINE),
+)
+def _waits_for_payment(_: TodoRow | None, event: WaitsForPayment, recorded: Recorded) -> TodoRow | None:
+    return entry(Timer.PAYMENT_DEADLINE, recorded, event.pay_until) if event.pay_until else None
+
+
+@entries.on(Subscription.SubscriptionCancellationScheduled, keys=_timers(Timer.END_SUBSCRIPTION))
+def _will_end(_: None, event: Subscription.SubscriptionCancellationScheduled, recorded: Recorded) -> TodoRow:
+    midnight: datetime = datetime.combine(event.ends_on, time(), UTC)  # the worker knows the account's time zone
+    return entry(Timer.END_SUBSCRIPTION, recorded, midnight)

@@ -1,5 +1,6 @@
 """Commands on accounts and their subscriptions."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
@@ -10,8 +11,8 @@ from domain.personal_data import PaymentMethod, VaultReference
 from domain.pricing import Term
 from domain.subscription import Subscription
 from services.deciding import decided
-from services.ports import CardDescription, CommandContext, EventStore, Outcome, Payments, Vault
-from services.vault_records import Address, Contact, GatewayToken, LegalName
+from services.ports import CardDescription, CommandContext, EventStore, Outcome, Payments, SealedRecord, Vault
+from services.vault_records import Address, Contact, GatewayToken, LegalName, VaultRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,36 +111,80 @@ class Accounts:
 
         return await decided(attempt)
 
-    async def select_payment_method(self, account_id: UUID, token: str, context: CommandContext) -> Outcome:
+    async def select_payment_method(
+        self, account_id: UUID, token: str, context: CommandContext, version: int | None = None
+    ) -> Outcome:
         """Let the account pay with the card behind this gateway token."""
         card = await self._payments.card(token)
 
-        async def attempt() -> Outcome:
-            streams = await self._events.load(account_id, context=context)
-            if streams.done:
-                return streams.done
-            account = streams.require(BillingAccount, account_id)
-            before = account.payment_method.token.version if account.payment_method else 0
-            sealed = self._vault.seal(
-                vault_id(account_id, GatewayToken.KIND), before + 1, account_id, GatewayToken(token=token)
-            )
+        def change(account: BillingAccount) -> SealedRecord:
+            before = account.payment_method.token if account.payment_method else None
+            sealed = self._sealed(account.id, before, GatewayToken(token=token))
             account.select_payment_method(payment_method(sealed.reference, card), context.now)
-            return await self._events.append(account, context=context, vault=(sealed,))
+            return sealed
 
-        return await decided(attempt)
+        return await self._change(account_id, version, context, change)
 
     async def restrict_self_service(
-        self, account_id: UUID, reason: RestrictionReason, context: CommandContext
+        self, account_id: UUID, reason: RestrictionReason, context: CommandContext, version: int | None = None
     ) -> Outcome:
         """Send the account to Corporate Account Services."""
+        return await self._change(
+            account_id, version, context, lambda account: account.restrict_self_service(reason, context.now)
+        )
+
+    async def allow_self_service(
+        self, account_id: UUID, context: CommandContext, version: int | None = None
+    ) -> Outcome:
+        """Let the account help itself again."""
+        return await self._change(account_id, version, context, lambda account: account.allow_self_service(context.now))
+
+    async def change_billing_contact(
+        self, account_id: UUID, contact: Contact, context: CommandContext, version: int | None = None
+    ) -> Outcome:
+        """Send receipts and notices to another person from now on."""
+
+        def change(account: BillingAccount) -> SealedRecord:
+            sealed = self._sealed(account.id, account.billing_contact, contact)
+            account.change_billing_contact(sealed.reference, context.now)
+            return sealed
+
+        return await self._change(account_id, version, context, change)
+
+    async def change_billing_address(
+        self, account_id: UUID, address: Address, context: CommandContext, version: int | None = None
+    ) -> Outcome:
+        """Bill to another address from now on; another country means another tax on the next quote."""
+
+        def change(account: BillingAccount) -> SealedRecord:
+            sealed = self._sealed(account.id, account.billing_address, address)
+            account.change_billing_address(sealed.reference, address.country, context.now)
+            return sealed
+
+        return await self._change(account_id, version, context, change)
+
+    def _sealed(self, account_id: UUID, before: VaultReference | None, record: VaultRecord) -> SealedRecord:
+        version = before.version + 1 if before else 1
+        return self._vault.seal(vault_id(account_id, record.KIND), version, account_id, record)
+
+    async def _change(
+        self,
+        account_id: UUID,
+        version: int | None,
+        context: CommandContext,
+        change: Callable[[BillingAccount], SealedRecord | None],
+    ) -> Outcome:
+        """`version` is the account's that the change was decided on; None: whichever it is."""
 
         async def attempt() -> Outcome:
             streams = await self._events.load(account_id, context=context)
             if streams.done:
                 return streams.done
             account = streams.require(BillingAccount, account_id)
-            account.restrict_self_service(reason, context.now)
-            return await self._events.append(account, context=context)
+            if version is not None:
+                account.must_be_at(version)
+            sealed = change(account)
+            return await self._events.append(account, context=context, vault=(sealed,) if sealed else ())
 
         return await decided(attempt)
 

@@ -22,6 +22,17 @@ class Operation(StrEnum):
     CHANGE_ORDER = "change_order"
     PLACE_ORDER = "place_order"
     VIEW_RECEIPT = "view_receipt"
+    RESEND_RECEIPT = "resend_receipt"
+    PAY_ORDER = "pay_order"
+    CANCEL_ORDER = "cancel_order"
+    REFUND_ORDER = "refund_order"
+    RELEASE_SEATS = "release_seats"
+    VIEW_CARE = "view_care"
+    CLOSE_CARE_ENTRY = "close_care_entry"
+    CHANGE_ACCOUNT = "change_account"
+    CHANGE_ELIGIBILITY = "change_eligibility"
+    CANCEL_SUBSCRIPTION = "cancel_subscription"
+    RENEW_SUBSCRIPTION = "renew_subscription"
     OPEN_ACCOUNT = "open_account"
     MOVE_CLOCK = "move_clock"
 
@@ -47,6 +58,17 @@ PERMITTED: Final[Mapping[Operation, frozenset[Role]]] = {
     Operation.CHANGE_ORDER: frozenset({Role.BILLING_ADMIN}),
     Operation.PLACE_ORDER: frozenset({Role.BILLING_ADMIN}),
     Operation.VIEW_RECEIPT: frozenset({Role.BILLING_ADMIN, Role.ACCOUNT_SERVICES, Role.FINANCE, Role.INVESTIGATOR}),
+    Operation.RESEND_RECEIPT: frozenset({Role.BILLING_ADMIN, Role.ACCOUNT_SERVICES}),
+    Operation.PAY_ORDER: frozenset({Role.BILLING_ADMIN}),
+    Operation.CANCEL_ORDER: frozenset({Role.ACCOUNT_SERVICES}),
+    Operation.REFUND_ORDER: frozenset({Role.ACCOUNT_SERVICES, Role.FINANCE}),
+    Operation.RELEASE_SEATS: frozenset({Role.ACCOUNT_SERVICES}),
+    Operation.VIEW_CARE: frozenset({Role.ACCOUNT_SERVICES, Role.OPERATOR}),
+    Operation.CLOSE_CARE_ENTRY: frozenset({Role.ACCOUNT_SERVICES}),
+    Operation.CHANGE_ACCOUNT: frozenset({Role.BILLING_ADMIN, Role.ACCOUNT_SERVICES}),
+    Operation.CHANGE_ELIGIBILITY: frozenset({Role.ACCOUNT_SERVICES}),
+    Operation.CANCEL_SUBSCRIPTION: frozenset({Role.ACCOUNT_SERVICES}),
+    Operation.RENEW_SUBSCRIPTION: frozenset({Role.ACCOUNT_SERVICES, Role.SALES_REP}),
     Operation.OPEN_ACCOUNT: frozenset({Role.OPERATOR}),
     Operation.MOVE_CLOCK: frozenset({Role.OPERATOR}),
 }

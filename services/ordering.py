@@ -2,33 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Final
 from uuid import UUID
 
 from domain.account import BillingAccount
 from domain.calendar import business_day
 from domain.identifiers import document_number, order_id, vault_id
-from domain.order import OrderDetails, ServiceOrder
+from domain.order import PROCESSING_TIME, OrderDetails, ServiceOrder
 from domain.personal_data import PaymentMethod, VaultReference
 from domain.quote import Quote, QuoteOrigin, QuotingRules
 from domain.refusals import NoAutomaticPaymentMethod, QuoteChanged, TermsVersionUnknown
 from domain.subscription import Subscription
 from services.accounts import payment_method
 from services.deciding import decided
+from services.fulfilment import given_up, made_intent
 from services.ports import (
     CommandContext,
     EventStore,
     Outcome,
     Payments,
     SealedRecord,
+    SeatProvisioning,
     VatIdFormat,
     Vault,
 )
 from services.vault_records import Address, Contact, GatewayToken, PurchaseOrder, RequestContext, VaultRecord
-
-PROCESSING_TIME: Final = timedelta(hours=24)
-"""How long an order may take (help article, note below Place Service Order)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +48,14 @@ class Ordering:
         events: EventStore,
         vault: Vault,
         payments: Payments,
+        provisioning: SeatProvisioning,
         vat_ids: VatIdFormat,
         rules: QuotingRules,
         terms_version: str,
     ) -> None:
         """`terms_version` are the terms that an order must name to be placed."""
         self._events, self._vault, self._payments, self._vat_ids = events, vault, payments, vat_ids
+        self._provisioning = provisioning
         self._rules, self._terms_version = rules, terms_version
 
     async def prepare(self, quote_id: UUID, context: CommandContext) -> Outcome:
@@ -170,6 +169,91 @@ class Ordering:
             return await self._events.append(
                 order, quote, account, *subscriptions, context=context, vault=vault, result=order
             )
+
+        return await decided(attempt)
+
+    async def pay(self, id: UUID, context: CommandContext) -> Outcome:
+        """Try the next payment with the order's card, after a decline, a lapse, or in place of a confirmation."""
+
+        async def attempt() -> Outcome:
+            streams = await self._events.load(id, context=context)
+            if streams.done:
+                return streams.done
+            order = streams.require(ServiceOrder, id)
+            order.must_be_payable()
+            _valid_card(order, context)
+            if order.attempt:  # the holder's confirmation is not wanted any more
+                await self._payments.void(order.attempt.intent_id)
+            order.start_payment_attempt(await made_intent(self._vault, self._payments, order), context.now)
+            return await self._events.append(order, context=context)
+
+        return await decided(attempt)
+
+    async def cancel(self, id: UUID, reason: str, context: CommandContext) -> Outcome:
+        """Have nothing more of the order provisioned; what has no seats yet is called off by the workers."""
+        return await self._decided_on(id, context, lambda order: order.request_cancellation(reason, context.now))
+
+    async def refund(self, id: UUID, amount: int | None, reason: str, context: CommandContext) -> Outcome:
+        """Have money given back, with a credit note; None: all that is left of what was charged."""
+        return await self._decided_on(
+            id,
+            context,
+            lambda order: order.request_refund(
+                order.captured_amount if amount is None else amount, reason, context.now
+            ),
+        )
+
+    async def close_care_entry(self, id: UUID, care: str, context: CommandContext) -> Outcome:
+        """Note that Corporate Account Services has dealt with it."""
+        return await self._decided_on(id, context, lambda order: order.close_care_entry(care, context.now))
+
+    async def resend_receipt(self, id: UUID, context: CommandContext) -> Outcome:
+        """Have the receipt mailed once more, to who is the account's billing contact now."""
+
+        async def attempt() -> Outcome:
+            streams = await self._events.load(id, context=context)
+            if streams.done:
+                return streams.done
+            order = streams.require(ServiceOrder, id)
+            account = (await self._events.load(order.account_id)).require(BillingAccount, order.account_id)
+            order.request_receipt(account.billing_contact, context.now)
+            return await self._events.append(order, context=context, unchanged=(account,))
+
+        return await decided(attempt)
+
+    async def release(self, id: UUID, subscription_id: UUID, context: CommandContext) -> Outcome:
+        """Give up waiting for a line's seats: nobody pays for them, and the subscription takes other changes again.
+
+        If the provisioning system says that the seats are there after all, that is recorded instead. Raises
+        CounterpartyError while it does not answer: then nothing is released.
+        """
+
+        async def attempt() -> Outcome:
+            streams = await self._events.load(id, subscription_id, context=context)
+            if streams.done:
+                return streams.done
+            order = streams.require(ServiceOrder, id)
+            order.line_released(subscription_id, "released", context.now)
+            subscription = streams.require(Subscription, subscription_id)
+            answer = await given_up(self._provisioning, subscription, order.id)
+            if answer and answer.external_reference:
+                order = (await self._events.load(id)).require(ServiceOrder, id)
+                subscription.seats_provisioned(order.id, answer.external_reference, context.now)
+                order.line_provisioned(subscription_id, context.now)
+            else:
+                subscription.release_seats(order.id, "released", context.now)
+            return await self._events.append(order, subscription, context=context)
+
+        return await decided(attempt)
+
+    async def _decided_on(self, id: UUID, context: CommandContext, decide: Callable[[ServiceOrder], None]) -> Outcome:
+        async def attempt() -> Outcome:
+            streams = await self._events.load(id, context=context)
+            if streams.done:
+                return streams.done
+            order = streams.require(ServiceOrder, id)
+            decide(order)
+            return await self._events.append(order, context=context)
 
         return await decided(attempt)
 

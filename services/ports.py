@@ -11,9 +11,11 @@ from domain.envelope import Actor
 from domain.history import SomeAggregate
 from domain.ledger import LedgerAggregate
 from domain.money import Totals
+from domain.notices import NoticeKind
 from domain.personal_data import PaymentMethod, PaymentMethodKind, VaultReference
 from domain.pricing import QuoteLine
-from services.vault_records import Address, Contact, LegalName, ReceiptDocument, VaultRecord
+from domain.tax import TaxCategory
+from services.vault_records import Address, Contact, CreditNoteDocument, LegalName, ReceiptDocument, VaultRecord
 
 # --- the store -----------------------------------------------------------------------------------------------------
 
@@ -137,7 +139,7 @@ class Vault(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A to-do entry that this worker holds until `expires_at` (database time); `token` fences out older holders."""
+    """A to-do entry that this worker holds; `token` fences out older holders, `work` says what is to be done."""
 
     entry_id: UUID
     subject_id: UUID
@@ -146,6 +148,7 @@ class Claim:
     causation_id: UUID
     token: int
     tries: int
+    work: str
 
 
 class WorkList(Protocol):
@@ -255,6 +258,9 @@ class Payments(Protocol):
     async def void(self, intent_id: str) -> PaymentIntent:
         """Give the hold back."""
 
+    async def refund(self, idempotency_key: str, intent_id: str, amount: int) -> str:
+        """Give back some of what was captured and return the refund's id; with the same key the same refund."""
+
 
 @dataclass(frozen=True, slots=True)
 class AssignedAdmin:
@@ -274,16 +280,29 @@ class AdminDirectory(Protocol):
         """Give the admin a seat of each product where one is missing; returns the products that were given."""
 
 
+class ProvisioningStatus(StrEnum):
+    """What the provisioning system says of a call."""
+
+    PROVISIONED = "provisioned"
+    REJECTED = "rejected"
+    PENDING = "pending"
+
+
 @dataclass(frozen=True, slots=True)
 class ProvisioningResult:
-    """The provisioning system's answer: done with its reference, or rejected with a reason."""
+    """Done with its reference and the seats in all, rejected with a reason, or still to come: then ask again."""
 
-    external_reference: str | None
-    rejection: str | None
+    status: ProvisioningStatus
+    seats: int | None = None
+    external_reference: str | None = None
+    rejection: str | None = None
 
 
 class SeatProvisioning(Protocol):
     """The system that makes seats usable. May raise CounterpartyUnavailable or OutcomeUnknown and may be repeated."""
+
+    async def answer_to(self, subscription_id: UUID, version: int) -> ProvisioningResult | None:
+        """What came of the call with this version; None if it never arrived."""
 
     async def set_seats(
         self, subscription_id: UUID, product: str, seats: int, version: int, order_id: UUID
@@ -335,6 +354,82 @@ class ReceiptContent:
     lines: tuple[QuoteLine, ...]
     totals: Totals
     payment_method: PaymentMethod
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNoteContent:
+    """All that a credit note shows; `totals` in minor units, `issued_on` in the seller's time zone."""
+
+    credit_note_number: str
+    receipt_number: str
+    order_number: str
+    issued_on: date
+    locale: str
+    currency: str
+    legal_name: LegalName
+    billing_contact: Contact
+    billing_address: Address
+    vat_id: str | None
+    account_number: str
+    totals: Totals
+    tax_category: TaxCategory
+    tax_country: str
+    tax_rate_basis_points: int
+    reason: str
+    payment_method: PaymentMethod
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeContent:
+    """All that a mail about an order or a quote may say; amounts in minor units, instants shown in `time_zone`.
+
+    `number` is the order's or the quote's. `lines` are all lines, `provisioned` those whose seats are there, `rejected`
+    those that were refused. `amount` is what the mail is about: what could not be charged, was charged, is not charged,
+    or the quote's gross.
+    """
+
+    kind: NoticeKind
+    number: str
+    locale: str
+    time_zone: str
+    currency: str
+    legal_name: LegalName
+    contact: Contact
+    account_number: str
+    lines: tuple[QuoteLine, ...]
+    provisioned: tuple[QuoteLine, ...]
+    rejected: tuple[QuoteLine, ...]
+    amount: int
+    until: datetime | None = None
+    link: str | None = None
+    reason: str | None = None
+    payment_method: PaymentMethod | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A mail's subject and body in both forms."""
+
+    subject: str
+    text: str
+    html: str
+
+
+class NoticeRenderer(Protocol):
+    """Writes the mails that are not documents, in the content's locale (de or en)."""
+
+    def render(self, content: NoticeContent) -> Letter:
+        """Subject, text and HTML."""
+
+
+class CreditNoteRenderer(Protocol):
+    """Makes the credit note's document; the same content gives the same bytes for ever at these versions."""
+
+    template_version: str
+    renderer_version: str
+
+    def render(self, content: CreditNoteContent) -> CreditNoteDocument:
+        """Subject, text and HTML in the content's locale (de or en)."""
 
 
 class ReceiptRenderer(Protocol):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.account import BillingAccount
 from domain.identifiers import document_number, order_id, quote_id
-from domain.order import OrderState, ServiceOrder
+from domain.order import ServiceOrder
 from domain.pricing import QuoteLine
 from domain.quote import CartLine, Quote, QuoteOrigin, QuotingRules, issue_quote, price_cart
 from domain.refusals import NotFound
@@ -73,15 +73,23 @@ class Quoting:
                 self._rules,
                 context.now,
             )
-            ended: list[Quote | ServiceOrder] = [superseded] if superseded else []
-            if draft and draft.state is OrderState.PREPARED:
-                draft.cancel("quote superseded", context.now)
-                ended.append(draft)
+            ended = [each for each in (superseded, draft) if each]
+            if draft:
+                draft.discard("quote superseded", context.now)
             return await self._events.append(
                 account, *ended, quote, *subscriptions.values(), context=context, result=quote
             )
 
         return await decided(attempt)
+
+    async def issue_again(
+        self, id: UUID, replaces: UUID | None, *, acknowledge_sales_rep_quote: bool, context: CommandContext
+    ) -> Outcome:
+        """Issue a new quote for the same seats as this one, at today's prices."""
+        quote = (await self._events.load(id)).require(Quote, id)
+        cart = tuple(CartLine(line.subscription_id, line.seats_to_add) for line in quote.lines)
+        command = IssueQuote(quote.account_id, cart, replaces, acknowledge_sales_rep_quote)
+        return await self.issue(command, context)
 
     async def decline(self, id: UUID, context: CommandContext) -> Outcome:
         """Decline the open quote; its draft order is cancelled in the same append."""
@@ -91,14 +99,9 @@ class Quoting:
             if streams.done:
                 return streams.done
             quote = streams.require(Quote, id)
-            more = await self._events.load(quote.account_id)
-            account = more.require(BillingAccount, quote.account_id)
+            account = (await self._events.load(quote.account_id)).require(BillingAccount, quote.account_id)
             quote.decline(context.actor.id, context.now)
-            account.close_quote(id, context.now)
-            draft = streams.find(ServiceOrder, order_id(id))
-            ended = [draft] if draft and draft.state is OrderState.PREPARED else []
-            for order in ended:
-                order.cancel("quote declined", context.now)
+            ended = ended_with(quote, account, streams, "quote declined", context.now)
             return await self._events.append(quote, account, *ended, context=context)
 
         return await decided(attempt)
@@ -111,6 +114,17 @@ class Quoting:
             for line in cart
         }
         return price_cart(cart, account, subscriptions, self._vat_ids.country_of(account.vat_id), self._rules, at)
+
+
+def ended_with(
+    quote: Quote, account: BillingAccount, streams: Streams, reason: str, at: datetime
+) -> list[ServiceOrder]:
+    """What ends in the same append as the open quote, beside the account's word for it: its draft order."""
+    account.close_quote(quote.id, at)
+    draft = streams.find(ServiceOrder, order_id(quote.id))
+    if draft:
+        draft.discard(reason, at)
+    return [draft] if draft else []
 
 
 def of_account(subscription: Subscription, account: BillingAccount) -> Subscription:

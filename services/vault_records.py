@@ -90,6 +90,12 @@ class ReceiptDocument(VaultRecord):
         return hashlib.sha256(self.canonical()).hexdigest()
 
 
+class CreditNoteDocument(ReceiptDocument):
+    """The credit note as it was issued."""
+
+    KIND: ClassVar[str] = "credit_note_document"
+
+
 class RecordErased(Exception):
     """The vault no longer has the record; what needs it can't be done any more."""
 

@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from adapters.admin_directory.sandbox import SandboxAdminDirectory
+from adapters.documents.credit_note import CreditNoteTemplates
+from adapters.documents.notice import NoticeTemplates
 from adapters.documents.receipt import ReceiptTemplates
 from adapters.mail.sandbox import SandboxMailer
 from adapters.memory.clock import StandingClock
@@ -25,14 +27,21 @@ from domain.history import SomeAggregate, topic_of
 from domain.identifiers import account_id, command_id, subscription_id
 from domain.order import ServiceOrder
 from domain.quote import CartLine
+from projections.care import care
+from projections.fold import Projection, RowKey
 from projections.fulfilment_todo import fulfilment_todo
+from projections.notices_todo import notices_todo
 from projections.receipts_todo import receipts_todo
+from projections.timers import timers
 from services.accounts import Accounts, OpenAccount, StartSubscription
 from services.fulfilment import Counterparties, Fulfilment
+from services.mailing import NoticeMail, ReceiptMail
 from services.ordering import Ordering, PlaceServiceOrder
 from services.ports import Claim, CommandContext, Outcome
 from services.quoting import IssueQuote, Quoting
-from services.receipts import ReceiptMail, Receipts
+from services.receipts import Receipts
+from services.renewing import Renewing
+from services.timing import Timers
 from services.vault_records import Address, Contact, LegalName, RequestContext
 
 NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -70,14 +79,20 @@ class World:
         vat_ids, rules = StdnumVatIds(), self.settings.quoting_rules
         self.accounts = Accounts(self.events, self.events, self.payments)
         self.quoting = Quoting(self.events, vat_ids, rules)
-        self.ordering = Ordering(self.events, self.events, self.payments, vat_ids, rules, TERMS)
-        renderer = ReceiptTemplates(self.settings.seller)
-        self.receipts = Receipts(self.events, self.events, self.clock, renderer, "Europe/Berlin")
+        self.ordering = Ordering(self.events, self.events, self.payments, self.provisioning, vat_ids, rules, TERMS)
+        self.renewing = Renewing(self.events)
+        templates = ReceiptTemplates(self.settings.seller), CreditNoteTemplates(self.settings.seller)
+        self.receipts = Receipts(self.events, self.events, self.clock, *templates, "Europe/Berlin")
         outside = Counterparties(self.payments, self.directory, self.provisioning)
         self.fulfilment = Fulfilment(self.events, self.events, self.clock, outside, self.receipts)
-        self.mail = ReceiptMail(self.events, self.events, self.clock, self.mailer, "seatledger.example")
+        mail = self.events, self.events, self.clock, self.mailer, "seatledger.example"
+        self.mail = ReceiptMail(*mail)
+        self.notices = NoticeMail(*mail, NoticeTemplates(self.settings.seller))
+        self.timers = Timers(self.events, self.clock)
         self.todo = MemoryWorkList(fulfilment_todo, self.events, self._seconds)
         self.to_send = MemoryWorkList(receipts_todo, self.events, self._seconds)
+        self.to_tell = MemoryWorkList(notices_todo, self.events, self._seconds)
+        self.due = MemoryWorkList(timers, self.events, self._seconds, self.clock)
 
     def _seconds(self) -> float:
         return self.clock.at.timestamp()
@@ -170,6 +185,22 @@ class World:
         """Send the one receipt that is on the list."""
         await self.mail.carry_on(await self.claimed(self.to_send), kept)
 
+    async def tell(self) -> None:
+        """Send every notice that is due."""
+        self.clock.move(timedelta(minutes=5))
+        for claim in await self.to_tell.claim("worker", 10, 30):
+            await self.notices.carry_on(claim, kept)
+
+    async def ring(self) -> None:
+        """Ring every timer that is due."""
+        self.clock.move(timedelta(minutes=5))
+        for claim in await self.due.claim("worker", 10, 30):
+            await self.timers.carry_on(claim, kept)
+
+    async def care(self) -> list[str]:
+        """Why something is on the care list."""
+        return [row.care for row in folded(care, self.events)]
+
     async def claimed(self, work_list: MemoryWorkList) -> Claim:
         """The list's only entry that is free."""
         self.clock.move(timedelta(minutes=5))
@@ -187,6 +218,14 @@ class World:
     def types(self, since: int = 0) -> list[str]:
         """The stored names of all events after a position."""
         return [topic_of(each.event) for each in self.events.recorded[since:]]
+
+
+def folded(projection: Projection, ledger: MemoryLedger) -> list[Any]:
+    """The rows of a projection over the whole log, in the order of the log."""
+    rows: dict[RowKey, Any] = {}
+    for recorded in ledger.recorded:
+        projection.apply(rows, recorded)
+    return sorted((row for row in rows.values() if row is not None), key=lambda row: row.position)
 
 
 async def kept() -> None:

@@ -1,13 +1,14 @@
 """A language of documents: its gettext catalogue, and CLDR's formats for money, days, percents and numbers."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from importlib.resources import files
 from io import BytesIO
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date
+from babel.dates import format_date, format_time, get_timezone_name
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, format_percent, get_currency_symbol
@@ -72,6 +73,20 @@ class Language:
         ('5. März 2026', 'March 5, 2026')
         """
         return format_date(day, "long", locale=self.locale)
+
+    def time(self, instant: datetime, time_zone: str) -> str:
+        r"""The time of day there and what the zone calls itself on that day.
+
+        >>> from datetime import UTC
+        >>> at = datetime(2026, 3, 5, 13, 5, tzinfo=UTC)
+        >>> Language("de").time(at, "Europe/Berlin"), Language("en").time(at, "Asia/Tokyo")
+        ('14:05 MEZ', '10:05\u202fPM JST')
+        """
+        there = instant.astimezone(ZoneInfo(time_zone))
+        zone = get_timezone_name(there, width="short", locale=self.locale)
+        if zone[0] in "+-":  # CLDR has no short name in this language; the zone's own is plainer than an offset
+            zone = there.tzname() or zone
+        return f"{format_time(there, 'short', tzinfo=there.tzinfo, locale=self.locale)} {zone}"
 
     def percent(self, basis_points: int) -> str:
         r"""The rate with as many decimals as it has.

@@ -2,43 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from importlib.metadata import version
 from operator import itemgetter
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from adapters.documents.languages import Language
-from adapters.documents.plain_text import figures, labelled, one_line, paragraph, ruled
+from adapters.documents.plain_text import one_line
 from adapters.documents.postal_addresses import address_lines
 from adapters.documents.seller import Seller
-from domain.pricing import QuoteLine, Term, totals
+from adapters.documents.templating import RENDERER_VERSION, card_brand, environment, language_of
+from domain.pricing import QuoteLine, totals
 from domain.tax import TaxCategory
 from services.ports import ReceiptContent
 from services.vault_records import ReceiptDocument
 
 TEMPLATE_VERSION: Final = "receipt.1"
 """Changes with any byte that a receipt would show; a test holds the bytes of each version."""
-
-RENDERER_VERSION: Final = f"jinja2-{version('jinja2')}+babel-{version('babel')}"
-"""What else decides about the bytes: the formats of CLDR come with Babel."""
-
-LOCALES: Final = ("de", "en")
-
-# As the gateway calls them, and as their owners do.
-_BRANDS: Final = {
-    "amex": "American Express",
-    "cartes_bancaires": "Cartes Bancaires",
-    "diners": "Diners Club",
-    "discover": "Discover",
-    "eftpos_australia": "eftpos",
-    "jcb": "JCB",
-    "mastercard": "Mastercard",
-    "unionpay": "UnionPay",
-    "unknown": "",
-    "visa": "Visa",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +53,8 @@ class ReceiptTemplates:
     renderer_version: str = RENDERER_VERSION
 
     def __init__(self, seller: Seller) -> None:
-        """Read templates and catalogues once; rendering touches no file."""
+        """`seller` is who the document is from."""
         self._seller = seller
-        self._languages = {code: Language(code) for code in LOCALES}
-        self._templates = {code: _environment(language) for code, language in self._languages.items()}
 
     def render(self, content: ReceiptContent) -> ReceiptDocument:
         """See services.ports.ReceiptRenderer.
@@ -86,14 +62,12 @@ class ReceiptTemplates:
         Raises ValueError for another locale, for a currency that the ledger doesn't know, and for totals that are not
         the sum of the lines: such a document must not get a number.
         """
-        if content.locale not in self._languages:
-            message = f"no receipt in {content.locale!r}, only in {' and '.join(LOCALES)}"
-            raise ValueError(message)
+        language = language_of(content.locale)
         if content.totals != totals(content.lines):
             message = f"the totals of receipt {content.receipt_number} are not the sum of its lines"
             raise ValueError(message)
-        templates = self._templates[content.locale]
-        shown = self._shown(content, self._languages[content.locale])
+        templates = environment(content.locale)
+        shown = self._shown(content, language)
         return ReceiptDocument(
             subject=templates.get_template("receipt.subject.j2").render(shown).strip(),
             text=templates.get_template("receipt.txt.j2").render(shown),
@@ -120,38 +94,6 @@ class ReceiptTemplates:
             "tax_subtotals": tax_subtotals(content.lines),
             "totals": content.totals,
             "card_kind": content.payment_method.kind.value,
-            "card_brand": _BRANDS.get(content.payment_method.brand, one_line(content.payment_method.brand)),
+            "card_brand": card_brand(content.payment_method.brand),
             "card_last_four": one_line(content.payment_method.last_four),
         }
-
-
-def _last_day(term: Term) -> date:
-    return term.end - timedelta(days=1)
-
-
-def _environment(language: Language) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("adapters.documents"),
-        autoescape=select_autoescape(enabled_extensions=("html.j2",), default=False),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        auto_reload=False,
-        extensions=["jinja2.ext.i18n"],
-    )
-    environment.policies["ext.i18n.trimmed"] = True
-    # The extension adds this method at run time.
-    environment.install_gettext_translations(language.translations, newstyle=True)  # type: ignore[attr-defined]
-    environment.filters |= {
-        "country": language.country,
-        "day": language.day,
-        "last_day": _last_day,
-        "long_day": language.long_day,
-        "number": language.number,
-        "one_line": one_line,
-        "paragraph": paragraph,
-        "percent": language.percent,
-    }
-    environment.globals |= {"figures": figures, "labelled": labelled, "ruled": ruled}
-    return environment

@@ -5,11 +5,16 @@ from fastapi.responses import JSONResponse
 
 from adapters.http import problems
 from adapters.http.api.documentation import document_with_examples
+from adapters.http.api.recovery_routes import recovery
 from adapters.http.api.routes import router
+from adapters.http.api.settings_routes import account_settings
 from adapters.http.body_limit import BodyLimit
 from adapters.http.callers import TheLedger
 from adapters.ledger import Ledger
 from services.ports import StoreUnavailable
+
+ROUTES = (router, recovery, account_settings)
+"""All operations of /v1."""
 
 _DESCRIPTION = """
 Order processing behind the Corporate Billing Portal: quote, payment, seats, receipt.
@@ -34,7 +39,8 @@ def application(ledger: Ledger) -> FastAPI:
     app.openapi = lambda: document_with_examples(app)  # type: ignore[method-assign]
     problems.install(app)
     app.add_middleware(BodyLimit, limit=ledger.settings.body_bytes)
-    app.include_router(router)
+    for routes in ROUTES:
+        app.include_router(routes)
 
     @app.get("/healthz", tags=["operation"])
     async def healthz() -> dict[str, str]:

@@ -34,6 +34,8 @@ STATUS: Final[Mapping[type[refusals.Refusal], int]] = {
     refusals.SubscriptionEnding: 409,
     refusals.OrderNotPayable: 409,
     refusals.OrderNotInState: 409,
+    refusals.RefundTooLarge: 422,
+    refusals.TermInvalid: 422,
     refusals.ProductUnsupported: 422,
     refusals.QuantityInvalid: 422,
     refusals.CartInvalid: 422,
@@ -139,14 +141,14 @@ async def _too_large(_: Request, __: Exception) -> JSONResponse:
 
 
 async def _counterparty_refused(_: Request, error: Exception) -> JSONResponse:
-    return problem(422, "COUNTERPARTY_REFUSED", f"The payment provider refused it: {error}")
+    return problem(422, "COUNTERPARTY_REFUSED", f"A partner's system refused it: {error}")
 
 
 async def _counterparty_away(_: Request, __: Exception) -> JSONResponse:
     return problem(
         503,
         "COUNTERPARTY_UNAVAILABLE",
-        "The payment provider does not answer. Try again.",
+        "A partner's system does not answer, and nothing was changed. Try again.",
         headers={"Retry-After": "5"},
     )
 

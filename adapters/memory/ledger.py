@@ -22,6 +22,7 @@ class MemoryLedger:
         """Begin empty."""
         self._recorded_at, self._partitions = recorded_at, partitions
         self._records: list[Recorded] = []
+        self._ends: dict[int, int] = {}
         self._streams: dict[UUID, list[tuple[str, bytes]]] = {}
         self._commands: dict[UUID, tuple[bytes, Outcome]] = {}
         self._vault: dict[tuple[UUID, int], SealedRecord] = {}
@@ -30,6 +31,10 @@ class MemoryLedger:
     def recorded(self) -> tuple[Recorded, ...]:
         """The whole log, in order."""
         return tuple(self._records)
+
+    def recorded_after(self, position: int) -> Sequence[Recorded]:
+        """The log past this position."""
+        return self._records[position:]
 
     async def load(self, *ids: UUID, context: CommandContext | None = None) -> LoadedStreams:
         """See services.ports.EventStore."""
@@ -59,12 +64,13 @@ class MemoryLedger:
             raise VersionConflict
         for row in append.events:
             self._streams.setdefault(row.stream, []).append((row.topic, row.state))
-            before = [each.position for each in self._records if each.partition == row.partition]
+            previous = self._ends.get(row.partition, 0)
+            self._ends[row.partition] = len(self._records) + 1
             self._records.append(
                 Recorded(
                     position=len(self._records) + 1,
                     partition=row.partition,
-                    previous=before[-1] if before else 0,
+                    previous=previous,
                     event_id=row.id,
                     account_id=row.account_id,
                     recorded_at=self._recorded_at(),

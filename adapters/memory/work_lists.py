@@ -1,4 +1,4 @@
-"""To-do lists in memory: the same projection, folded anew from the whole log each time somebody asks."""
+"""To-do lists in memory: the same projection, folded up to the end of the log whenever somebody asks."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from uuid import UUID
 from adapters.memory.ledger import MemoryLedger
 from projections.fold import Projection, RowKey
 from projections.todo import TodoRow
-from services.ports import Claim
+from services.ports import Claim, Clock
 
 
 @dataclass(slots=True)
@@ -25,26 +25,34 @@ class MemoryWorkList:
     """services.ports.WorkList. `monotonic` is the time that claims run out by, in seconds."""
 
     def __init__(
-        self, projection: Projection, ledger: MemoryLedger, monotonic: Callable[[], float] = time.monotonic
+        self,
+        projection: Projection,
+        ledger: MemoryLedger,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Clock | None = None,
     ) -> None:
-        """The entries of this projection over this log."""
+        """The entries of this projection over this log; `clock` tells which timers are due."""
+        self._clock = clock
         self._projection, self._ledger, self._monotonic = projection, ledger, monotonic
         self._held: dict[UUID, _Held] = {}
+        self._rows: dict[RowKey, Any] = {}
+        self._position = 0
 
     def entries(self) -> list[TodoRow]:
         """What is on the list now, oldest first."""
-        rows: dict[RowKey, Any] = {}
-        for recorded in self._ledger.recorded:
-            self._projection.apply(rows, recorded)
-        return sorted((row for row in rows.values() if row is not None), key=lambda row: row.position)
+        for recorded in self._ledger.recorded_after(self._position):
+            self._projection.apply(self._rows, recorded)
+            self._position = recorded.position
+        return sorted((row for row in self._rows.values() if row is not None), key=lambda row: row.position)
 
     async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Claim]:
         """See services.ports.WorkList."""
-        now = self._monotonic()
+        now, instant = self._monotonic(), await self._clock.now() if self._clock else None
         claims: list[Claim] = []
         for entry in self.entries():
             held = self._held.get(entry.entry_id)
-            if len(claims) == limit or (held and held.expires_at > now):
+            is_early = entry.due_at is not None and (instant is None or entry.due_at > instant)
+            if len(claims) == limit or is_early or (held and held.expires_at > now):
                 continue
             before = held or _Held(owner, 0, 0, now)
             taken = _Held(owner, before.token + 1, before.tries + 1, now + lease_seconds)
@@ -58,6 +66,7 @@ class MemoryWorkList:
                     entry.causation_id,
                     taken.token,
                     taken.tries,
+                    entry.work,
                 )
             )
         return claims

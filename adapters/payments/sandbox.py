@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -60,6 +60,9 @@ class _Fault(StrEnum):
     TIMEOUT_AFTER_EFFECT = "timeout_after_effect"
 
 
+_DISPUTED: Final = "charge_disputed"
+
+
 class _Token(NamedTuple):
     """How confirm goes with this card; the fault shows once for each intent."""
 
@@ -99,11 +102,12 @@ def card_for(token: str) -> CardDescription:
 
 
 class MovementKind(StrEnum):
-    """What can happen to money. AUTHORISED = CAPTURED + VOIDED once an intent is over."""
+    """What can happen to money. AUTHORISED = CAPTURED + VOIDED once an intent is over; REFUNDED <= CAPTURED."""
 
     AUTHORISED = "authorised"
     CAPTURED = "captured"
     VOIDED = "voided"
+    REFUNDED = "refunded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,8 @@ class _Page(BaseModel):
     hold_expires_at: datetime | None = None
     hold_expired: bool = False
     fault_shown: bool = False
+    refunds: dict[str, int] = {}
+    disputed_refunds: list[str] = []
     movements: list[Movement] = []
 
     @property
@@ -203,6 +209,22 @@ class _Page(BaseModel):
         if self.status is PaymentStatus.AUTHORISED:
             self._move(MovementKind.VOIDED, self.amount, now, "requested")
         self.status = PaymentStatus.VOIDED
+
+    def refund(self, refund_id: str, amount: int, now: datetime) -> None:
+        if refund_id in self.refunds:
+            if self.refunds[refund_id] != amount:
+                raise PaymentRefused(code="idempotency_error")
+            return
+        if refund_id in self.disputed_refunds:
+            raise PaymentRefused(code=_DISPUTED)
+        if self.status is not PaymentStatus.CAPTURED:
+            raise PaymentRefused(code="payment_intent_unexpected_state")
+        if amount < 1:
+            raise PaymentRefused(code="parameter_invalid_integer")
+        if sum(self.refunds.values()) + amount > self.captured_amount:
+            raise PaymentRefused(code="charge_already_refunded")
+        self._move(MovementKind.REFUNDED, amount, now)
+        self.refunds[refund_id] = amount
 
     def _move(self, kind: MovementKind, amount: int, at: datetime, reason: str | None = None) -> None:
         card = TOKENS[self.token].card
@@ -287,7 +309,7 @@ class SandboxPayments:
             elif fault is not None:
                 message = f"payments.confirm: {fault}"
                 raise OutcomeUnknown(message)
-            return self._shown(page)
+            return _misstated(self._shown(page), planned)
 
     async def retrieve(self, intent_id: str) -> PaymentIntent:
         """See services.ports.Payments."""
@@ -296,7 +318,7 @@ class SandboxPayments:
             document = await self._books.read(LEDGER, intent_id)
             if not document or planned is Behaviour.REJECT:
                 raise PaymentRefused(code="resource_missing")
-            return self._shown(_Page.model_validate(document).as_of(now))
+            return _misstated(self._shown(_Page.model_validate(document).as_of(now)), planned)
 
     async def capture(self, intent_id: str, amount: int) -> PaymentIntent:
         """See services.ports.Payments. The same amount again gives what is; another is refused."""
@@ -305,7 +327,7 @@ class SandboxPayments:
                 if planned is Behaviour.REJECT:
                     raise PaymentRefused(code="card_declined")
                 page.capture(amount, now)
-            return self._shown(page)
+            return _misstated(self._shown(page), planned)
 
     async def void(self, intent_id: str) -> PaymentIntent:
         """See services.ports.Payments. What is voided stays so; what is captured is refused."""
@@ -315,6 +337,20 @@ class SandboxPayments:
                     raise PaymentRefused(code="payment_intent_unexpected_state")
                 page.void(now)
             return self._shown(page)
+
+    async def refund(self, idempotency_key: str, intent_id: str, amount: int) -> str:
+        """See services.ports.Payments. More than was captured is refused, and a refused key stays refused."""
+        async with self._script.around("payments.refund", intent_id) as planned:
+            refund_id = "re_" + hashlib.sha256(idempotency_key.encode()).hexdigest()[:24]
+            async with self._page(intent_id) as (page, now):
+                disputed = planned is Behaviour.REJECT and refund_id not in page.refunds
+                if disputed:
+                    page.disputed_refunds.append(refund_id)
+                else:
+                    page.refund(refund_id, amount, now)
+            if disputed:
+                raise PaymentRefused(code=_DISPUTED)
+            return refund_id
 
     async def complete_action(self, intent_id: str, *, approve: bool) -> PaymentIntent:
         """What the card's holder does at the bank. Done already, the same gives what is; the other is refused."""
@@ -356,6 +392,12 @@ class SandboxPayments:
             action_url=self._action_url.format(intent_id=page.id) if acting else None,
             hold_expires_at=page.hold_expires_at if page.status is PaymentStatus.AUTHORISED else None,
         )
+
+
+def _misstated(intent: PaymentIntent, planned: Behaviour | None) -> PaymentIntent:
+    if planned is not Behaviour.WRONG:
+        return intent
+    return replace(intent, amount=intent.amount + 1, captured_amount=intent.captured_amount + 1)
 
 
 def _must_be_acceptable(idempotency_key: str, amount: int, currency: str) -> None:

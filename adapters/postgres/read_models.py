@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, LiteralString, TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection, sql
+from psycopg.rows import args_row
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.log.event_log import LogRecord
@@ -40,6 +41,22 @@ Row = TypeVar("Row")
 PAGE_AT_MOST: Final = 500
 
 
+@dataclass(frozen=True, slots=True)
+class CareEntry:
+    """An entry of the care list with the numbers of account and order or quote."""
+
+    entry_id: UUID
+    care: str
+    account_id: UUID
+    subject_id: UUID
+    subject_kind: str
+    since: datetime
+    position: int
+    detail: str
+    account_number: str | None
+    subject_number: str | None
+
+
 class CursorInvalid(Exception):
     """The page cursor is not one that this list gave."""
 
@@ -55,6 +72,17 @@ class PageOf(Generic[Row]):
     items: Sequence[Row]
     next: str | None
 
+
+_CARE: Final = """
+SELECT entry.entry_id, entry.care, entry.account_id, entry.subject_id, entry.subject_kind, entry.since, entry.position,
+       entry.detail, account.number, coalesce(ordered.number, quote.number)
+FROM care.entries AS entry
+LEFT JOIN portal.accounts AS account ON account.account_id = entry.account_id
+LEFT JOIN portal.orders AS ordered ON ordered.order_id = entry.subject_id
+LEFT JOIN portal.quotes AS quote ON quote.quote_id = entry.subject_id
+WHERE %(first)s::int8 IS NULL OR (entry.position, entry.entry_id) > (%(first)s::int8, %(second)s::uuid)
+ORDER BY entry.position, entry.entry_id LIMIT %(limit)s
+"""
 
 # Every list ends with its two columns of order, the second unique, so that a cursor names one place for ever.
 _ACCOUNTS: Final = """
@@ -190,6 +218,28 @@ class PortalQueries:
     async def quote_as_of(self, id: UUID, version: int) -> QuoteRow:
         """The quote's row as a stream version made it: folded from the store by the portal's own handlers."""
         return await self._as_of(quotes, id, version)
+
+    async def account_as_of(self, id: UUID, version: int) -> AccountRow:
+        """The account's row as a stream version made it."""
+        return await self._as_of(accounts, id, version)
+
+    async def subscription_as_of(self, id: UUID, version: int) -> SubscriptionRow:
+        """The subscription's row as a stream version made it."""
+        return await self._as_of(subscriptions, id, version)
+
+    async def care(self, limit: int, cursor: str | None) -> PageOf[CareEntry]:
+        """The care list, oldest first, with the numbers that people go by. Raises CursorInvalid."""
+        position, entry_id = _cursor_read(cursor, _number)
+        parameters = {"first": position, "second": entry_id, "limit": limit + 1}
+        async with (
+            reporting_unavailability(),
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=args_row(CareEntry)) as rows,
+        ):
+            await rows.execute(_CARE, parameters, prepare=True)
+            found = await rows.fetchall()
+        last = found[limit - 1] if len(found) > limit else None
+        return PageOf(found[:limit], _cursor_of(last.position, last.entry_id) if last else None)
 
     async def order_as_of(self, id: UUID, version: int) -> OrderRow:
         """The order's row as a stream version made it."""

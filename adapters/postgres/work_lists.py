@@ -10,14 +10,14 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.log.event_log import EventLog
 from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.wakeups import READ_MODELS, Wakeups
-from services.ports import Claim
+from services.ports import Claim, Clock
 
 # SKIP LOCKED lets workers that look at the same moment take different entries; the WHERE of the upsert is what makes
 # the claim exclusive, since an entry's first claim has no row to lock.
 _CLAIM: Final[LiteralString] = """
 WITH free AS (
     SELECT entry.* FROM {entries} AS entry
-    WHERE NOT EXISTS (
+    WHERE (entry.due_at IS NULL OR entry.due_at <= %(now)s::timestamptz) AND NOT EXISTS (
         SELECT FROM ledger.work_claims AS held
         WHERE held.list = %(list)s AND held.entry_id = entry.entry_id AND held.expires_at > clock_timestamp())
     ORDER BY entry.position LIMIT %(limit)s FOR UPDATE OF entry SKIP LOCKED
@@ -30,7 +30,7 @@ WITH free AS (
     RETURNING entry_id, token, tries
 )
 SELECT free.entry_id, free.subject_id, free.account_id, free.correlation_id, free.causation_id, claimed.token,
-       claimed.tries
+       claimed.tries, free.work
 FROM claimed JOIN free USING (entry_id) ORDER BY free.position
 """
 
@@ -51,9 +51,16 @@ AND NOT EXISTS (SELECT FROM {entries} AS entry WHERE entry.entry_id = claim.entr
 class PostgresWorkList:
     """services.ports.WorkList over the `entries` table of a to-do projection."""
 
-    def __init__(self, name: str, pool: AsyncConnectionPool[AsyncConnection], log: EventLog, wakeups: Wakeups) -> None:
-        """`name` is the projection's, `log` what it is built from."""
-        self._name, self._pool, self._log, self._wakeups = name, pool, log, wakeups
+    def __init__(
+        self,
+        name: str,
+        pool: AsyncConnectionPool[AsyncConnection],
+        log: EventLog,
+        wakeups: Wakeups,
+        clock: Clock | None = None,
+    ) -> None:
+        """`name` is the projection's, `log` what it is built from; `clock` tells which of a list's timers are due."""
+        self._name, self._pool, self._log, self._wakeups, self._clock = name, pool, log, wakeups, clock
         self._seen = 0
         entries = sql.Identifier(name, "entries")
         self._claim = sql.SQL(_CLAIM).format(entries=entries)
@@ -62,7 +69,8 @@ class PostgresWorkList:
     async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Claim]:
         """See services.ports.WorkList."""
         self._seen = self._wakeups.count(READ_MODELS)
-        parameters = {"list": self._name, "owner": owner, "limit": limit, "seconds": lease_seconds}
+        now = await self._clock.now() if self._clock else None
+        parameters = {"list": self._name, "owner": owner, "limit": limit, "seconds": lease_seconds, "now": now}
         async with (
             reporting_unavailability(),
             self._pool.connection() as connection,

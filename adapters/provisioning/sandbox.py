@@ -1,7 +1,7 @@
 """A provisioning system that knows how many seats each subscription has, and which version of it said so."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from adapters.sandbox_books import SandboxBooks
 from adapters.sandbox_script import Behaviour, Script
 from domain.products import Product
-from services.ports import CounterpartyRefused, ProvisioningResult
+from services.ports import CounterpartyRefused, ProvisioningResult, ProvisioningStatus
 
 _BOOK: Final = "provisioning.subscriptions"
 
@@ -71,6 +71,8 @@ class SandboxProvisioning:
                 raise ProvisioningRefused(code="unknown_product")
             if seats < 1 or version < 1:
                 raise ProvisioningRefused(code="seats_invalid")
+            if planned is Behaviour.PENDING:
+                return ProvisioningResult(ProvisioningStatus.PENDING)
             async with self._books.entry(_BOOK, str(subscription_id)) as document:
                 if document:
                     known = ProvisionedSubscription.model_validate(document)
@@ -80,11 +82,27 @@ class SandboxProvisioning:
                     raise ProvisioningRefused(code="other_product")
                 answer = _answer(known, seats, version, order_id, reject=planned is Behaviour.REJECT)
                 document.update(known.model_dump(mode="json"))
-            return ProvisioningResult(answer.external_reference, answer.rejection)
+            if planned is Behaviour.WRONG:
+                return replace(_result(answer), seats=seats + 1)
+            return _result(answer)
+
+    async def answer_to(self, subscription_id: UUID, version: int) -> ProvisioningResult | None:
+        """See services.ports.SeatProvisioning."""
+        async with self._script.around("provisioning.answer_to", str(subscription_id)):
+            document = await self._books.read(_BOOK, str(subscription_id))
+            known = ProvisionedSubscription.model_validate(document) if document else None
+            answers = known.answers if known else []
+            return next((_result(answer) for answer in answers if answer.version == version), None)
 
     async def subscriptions(self) -> list[ProvisionedSubscription]:
         """All subscriptions that were ever asked for, with every call once, in order of arrival."""
         return [ProvisionedSubscription.model_validate(document) for _, document in await self._books.list(_BOOK)]
+
+
+def _result(answer: SeatChangeAnswered) -> ProvisioningResult:
+    status = ProvisioningStatus.REJECTED if answer.external_reference is None else ProvisioningStatus.PROVISIONED
+    seats = None if answer.external_reference is None else answer.seats
+    return ProvisioningResult(status, seats, answer.external_reference, answer.rejection)
 
 
 def _answer(

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from adapters.http.api import bodies, representations
 from adapters.http.api.documentation import document_with_examples, examples
-from adapters.http.api.routes import router
+from adapters.http.application import ROUTES
 from adapters.http.problems import STATUS
 from domain import refusals
 from domain.refusals import Refusal
@@ -32,7 +32,8 @@ def test_codes_are_stable_names_and_no_two_are_alike() -> None:
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     app = FastAPI()
-    app.include_router(router)
+    for routes in ROUTES:
+        app.include_router(routes)
     return document_with_examples(app)
 
 

@@ -217,3 +217,33 @@ async def test_a_captured_payment_does_not_end_with_its_hold(payments: Payments,
 async def test_a_card_is_described_without_its_number(payments: Payments) -> None:
     card = await payments.card("tok_visa")
     assert (card.brand, card.last_four, card.kind) == ("visa", "4242", "credit_card")
+
+
+async def test_a_refund_asked_for_twice_with_one_key_is_one_refund(payments: Payments) -> None:
+    intent = await held(payments)
+    await payments.capture(intent.id, 44898)
+    first = await payments.refund("refund-1", intent.id, 20000)
+    assert await payments.refund("refund-1", intent.id, 20000) == first
+    assert await payments.refund("refund-2", intent.id, 24898) != first
+    with pytest.raises(CounterpartyRefused):
+        await payments.refund("refund-3", intent.id, 1)
+
+
+@pytest.mark.parametrize("amount", [-1, 0, 44899])
+async def test_no_more_is_given_back_than_was_charged_and_nothing_less_than_a_cent(
+    payments: Payments, amount: int
+) -> None:
+    intent = await held(payments)
+    with pytest.raises(CounterpartyRefused):
+        await payments.refund("early", intent.id, 1)
+    await payments.capture(intent.id, 44898)
+    with pytest.raises(CounterpartyRefused):
+        await payments.refund("refund-1", intent.id, amount)
+
+
+async def test_a_key_of_a_refund_used_again_for_another_amount_is_refused(payments: Payments) -> None:
+    intent = await held(payments)
+    await payments.capture(intent.id, 44898)
+    await payments.refund("refund-1", intent.id, 20000)
+    with pytest.raises(CounterpartyRefused):
+        await payments.refund("refund-1", intent.id, 10000)

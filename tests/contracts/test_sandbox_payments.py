@@ -320,3 +320,16 @@ async def _balances(token: str, operations: list[str]) -> None:
         assert sums[MovementKind.AUTHORISED] in {0, 44898}
         assert sums[MovementKind.AUTHORISED] == sums[MovementKind.CAPTURED] + sums[MovementKind.VOIDED] + held
         assert sums[MovementKind.CAPTURED] == now.captured_amount
+
+
+async def test_a_refund_that_was_refused_stays_refused_under_its_key(
+    payments: SandboxPayments, books: SandboxBooks
+) -> None:
+    intent = await payments.confirm((await made(payments)).id)
+    await payments.capture(intent.id, 44898)
+    await Script(books).plan("payments.refund", "before", "reject")
+    for _ in range(2):
+        with pytest.raises(PaymentRefused, match="charge_disputed"):
+            await payments.refund("refund-1", intent.id, 44898)
+    await payments.refund("refund-2", intent.id, 44898)
+    assert lines(await payments.movements())[-1] == ("refunded", 44898)

@@ -227,5 +227,5 @@ async def test_what_can_not_be_planned_is_refused(
 
 async def test_an_operation_that_nobody_could_plan_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="no such point"):
-        async with Script(MemoryBooks()).around("payments.refund"):
+        async with Script(MemoryBooks()).around("payments.chargeback"):
             pass

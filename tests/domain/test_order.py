@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from domain.notices import Notice, NoticeKind
 from domain.order import FulfilmentStep, LineOutcome, OrderState, ServiceOrder
-from domain.refusals import OrderNotInState, OrderNotPayable, StaleVersion
+from domain.refusals import OrderNotInState, OrderNotPayable, RefundTooLarge, StaleVersion
 from tests.domain import examples
 from tests.domain.examples import (
     ASSIST,
@@ -35,7 +36,7 @@ from tests.domain.examples import (
     two_lines,
     without_admin,
 )
-from tests.domain.given_when_then import given
+from tests.domain.given_when_then import Step, given
 
 LINK = reference(80)
 
@@ -108,9 +109,9 @@ def test_a_declined_order_waits_and_another_card_is_the_next_attempt() -> None:
 
 
 def test_an_action_required_waits_for_the_cards_holder_and_is_told_once() -> None:
-    required = lambda it: it.payment_action_required("pi_1", LINK, NOON)  # noqa: E731
+    required = lambda it: it.payment_action_required("pi_1", LINK, LATER, NOON)  # noqa: E731
     waiting = given(order, placed, attempted).when(required).then(ServiceOrder.PaymentActionRequired, action=LINK)
-    assert (waiting.state, waiting.next_step) == (OrderState.PAYMENT_ACTION_REQUIRED, None)
+    assert (waiting.state, waiting.next_step) == (OrderState.PAYMENT_ACTION_REQUIRED, FulfilmentStep.AWAIT_ACTION)
     given(order, placed, attempted, required).when(required).then()
     given(order, placed, attempted, required).when(authorised).then(ServiceOrder.PaymentAuthorised)
 
@@ -127,12 +128,12 @@ def test_what_the_gateway_says_of_another_intent_changes_nothing() -> None:
     for told in (
         lambda it: it.payment_authorised("pi_x", 1, NOON, NOON),
         lambda it: it.payment_declined("pi_x", "no", NOON, NOON),
-        lambda it: it.payment_action_required("pi_x", LINK, NOON),
+        lambda it: it.payment_action_required("pi_x", LINK, LATER, NOON),
         lambda it: it.payment_outcome_unknown("pi_x", "time-out", NOON),
-        lambda it: it.payment_lapsed("pi_x", NOON),
+        lambda it: it.payment_lapsed("pi_x", LATER, NOON),
         lambda it: it.payment_captured("pi_x", 1, NOON),
-        lambda it: it.payment_capture_failed("pi_x", "no", NOON),
-        lambda it: it.payment_voided("pi_x", "no", NOON),
+        lambda it: it.payment_capture_failed("pi_x", "no", LATER, NOON),
+        lambda it: it.hold_given_up("pi_x", NOON),
     ):
         given(order, placed, attempted).when(told).then()
         given(order, *PROVISIONED).when(told).then()
@@ -147,13 +148,13 @@ def test_what_is_told_twice_is_one_fact(told: Any) -> None:
 
 
 def test_a_lapsed_hold_asks_for_another_payment() -> None:
-    lapsed = given(order, *AUTHORISED).when(lambda it: it.payment_lapsed("pi_1", LATER))
+    lapsed = given(order, *AUTHORISED).when(lambda it: it.payment_lapsed("pi_1", LATER, LATER))
     after = lapsed.then(ServiceOrder.PaymentAuthorisationLapsed)
     assert (after.state, after.authorised_amount) == (OrderState.PAYMENT_DECLINED, 0)
 
 
 def test_a_failed_capture_asks_for_another_payment() -> None:
-    failed = given(order, *PROVISIONED).when(lambda it: it.payment_capture_failed("pi_1", "refused", LATER))
+    failed = given(order, *PROVISIONED).when(lambda it: it.payment_capture_failed("pi_1", "refused", LATER, LATER))
     after = failed.then(ServiceOrder.PaymentCaptureFailed)
     assert (after.state, after.authorised_amount, after.captured_amount) == (OrderState.PAYMENT_DECLINED, 0, 0)
 
@@ -175,37 +176,158 @@ def test_while_a_line_is_unsettled_provisioning_goes_on() -> None:
 
 def test_nothing_provisioned_is_voided_and_cancelled() -> None:
     nothing = given(order, *AUTHORISED, assigned, rejected).aggregate
-    assert nothing.next_step is FulfilmentStep.VOID
-
-    def void(it: ServiceOrder) -> None:
-        it.payment_voided("pi_1", "nothing provisioned", NOON)
-        it.cancel("nothing provisioned", NOON)
-
-    after = given(order, *AUTHORISED, assigned, rejected).when(void)
+    assert nothing.next_step is FulfilmentStep.CANCEL
+    after = given(order, *AUTHORISED, assigned, rejected).when(lambda it: it.cancelled(44898, NOON))
     ended = after.then(ServiceOrder.PaymentVoided, ServiceOrder.OrderCancelled)
     assert (ended.state, ended.authorised_amount, ended.next_step) == (OrderState.CANCELLED, 0, None)
+    assert ended.notices_due == (Notice(NoticeKind.ORDER_CANCELLED),)
 
 
 def test_an_order_is_completed_only_once_it_was_charged() -> None:
     given(order, *PROVISIONED).when(completed).then_refused(OrderNotInState, needed=OrderState.CAPTURED)
 
 
-def test_an_order_is_cancelled_only_before_it_was_charged() -> None:
-    cancel = lambda it: it.cancel("asked", LATER)  # noqa: E731
-    given(order).when(cancel).then(ServiceOrder.OrderCancelled, reason="asked")
-    for steps in (CAPTURED, COMPLETED, (cancel,)):
-        given(order, *steps).when(cancel).then_refused(OrderNotInState, needed="not yet charged")
+def test_an_order_is_called_off_only_before_its_seats_must_be_paid() -> None:
+    for steps in (CAPTURED, COMPLETED, (), (placed, cancelling, lambda it: it.cancelled(0, LATER))):
+        given(order, *steps).when(cancelling).then_refused(OrderNotInState, needed="placed and not yet charged")
+    given(order, *PROVISIONED).when(cancelling).then_refused(OrderNotInState, needed="without seats that must be paid")
+    asked = given(order, placed).when(cancelling).then(ServiceOrder.OrderCancellationRequested, reason="asked")
+    assert asked.next_step is FulfilmentStep.CANCEL
+    given(order, placed, cancelling).when(cancelling).then()
 
 
-def test_no_more_is_refunded_than_was_captured() -> None:
-    refund = lambda it: it.refund("re_1", 40000, "asked", "CN-1", LATER)  # noqa: E731
-    assert given(order, *COMPLETED).when(refund).then(ServiceOrder.PaymentRefunded).captured_amount == 4898
-    given(order, *COMPLETED, refund).when(refund).then_refused(OrderNotInState)
-    given(order, *COMPLETED).when(lambda it: it.refund("re_1", 0, "asked", "CN-1", LATER)).then_refused(OrderNotInState)
+def cancelling(it: ServiceOrder) -> None:
+    it.request_cancellation("asked", LATER)
+
+
+def test_called_off_half_way_the_seats_that_are_there_are_charged() -> None:
+    half = (*AUTHORISED, assigned, lambda it: it.line_provisioned(MEETING, NOON), cancelling)
+    assert given(two_lines, *half).aggregate.next_step is FulfilmentStep.RELEASE
+    rest = given(two_lines, *half).when(lambda it: it.line_released(ASSIST, "called off", LATER))
+    after = rest.then(ServiceOrder.OrderLineRejected, subscription_id=ASSIST)
+    assert (after.state, after.next_step) == (OrderState.PARTLY_PROVISIONED, FulfilmentStep.ASSIGN_ADMIN_SEATS)
+
+
+def test_what_is_called_off_asks_nobody_for_another_card() -> None:
+    off = (placed, attempted, cancelling)
+    for told in (declined, lambda it: it.payment_refused("refused", LATER, NOON)):
+        given(order, *off).when(told).then()
+    given(order, placed, attempted, declined, cancelling).when(attempted).then_refused(OrderNotPayable)
+    change = lambda it: it.change_details(DETAILS, LATER)  # noqa: E731
+    given(order, placed, attempted, declined, cancelling).when(change).then_refused(OrderNotInState)
+
+
+def test_only_a_line_that_is_waited_for_is_released() -> None:
+    release = lambda it: it.line_released(MEETING, "released", LATER)  # noqa: E731
+    given(order, *AUTHORISED).when(release).then(ServiceOrder.OrderLineRejected, reason="released")
+    for steps in ((), (placed,), PROVISIONED, COMPLETED):
+        given(order, *steps).when(release).then_refused(OrderNotInState, needed="waiting for these seats")
+
+
+def test_a_hold_near_its_end_is_given_back_and_asked_for_again() -> None:
+    again = given(order, *AUTHORISED).when(lambda it: it.hold_given_up("pi_1", LATER))
+    after = again.then(ServiceOrder.PaymentVoided, amount=44898, reason="near its end")
+    assert (after.state, after.attempt, after.next_step) == (OrderState.PLACED, None, FulfilmentStep.AUTHORISE)
+    assert not after.holds_money
+
+
+def test_seats_that_are_there_are_paid_by_the_next_card_and_not_provisioned_again() -> None:
+    unpaid = (*PROVISIONED, lambda it: it.payment_capture_failed("pi_1", "refused", LATER, NOON))
+    paid = given(order, *unpaid, attempted).when(lambda it: it.payment_authorised("pi_2", 44898, LATER, LATER))
+    after = paid.then(ServiceOrder.PaymentAuthorised)
+    assert (after.state, after.next_step) == (OrderState.PROVISIONED, FulfilmentStep.CAPTURE)
+
+
+def test_rejected_lines_are_not_asked_for_with_the_next_card() -> None:
+    partly = (*AUTHORISED, assigned, rejected, provisioned, lambda it: it.payment_lapsed("pi_1", LATER, NOON))
+    next_attempt = given(two_lines, *partly).when(attempted).then(ServiceOrder.PaymentAttemptStarted)
+    assert next_attempt.attempt is not None
+    assert next_attempt.attempt.amount == next_attempt.amount_due < next_attempt.totals.gross
+
+
+def test_an_intent_that_the_gateway_would_not_make_waits_for_another_card() -> None:
+    refused = given(order, placed).when(lambda it: it.payment_refused("refused", LATER, NOON))
+    after = refused.then(ServiceOrder.PaymentDeclined, attempt=1, intent_id="", decline_code="refused")
+    assert (after.state, after.attempts) == (OrderState.PAYMENT_DECLINED, 1)
+
+
+def test_a_deadline_calls_off_what_has_no_seats_and_leaves_what_has() -> None:
+    passed = lambda it: it.payment_deadline_passed(LATER + timedelta(days=30))  # noqa: E731
+    waiting = (placed, attempted, declined)
+    off = given(order, *waiting).when(passed)
+    ended = off.then(ServiceOrder.PaymentDeadlinePassed, ServiceOrder.OrderCancellationRequested)
+    assert ended.next_step is FulfilmentStep.CANCEL
+    given(order, *waiting).when(lambda it: it.payment_deadline_passed(NOON)).then()
+    given(order, *PROVISIONED).when(passed).then()
+    unpaid = (*PROVISIONED, lambda it: it.payment_capture_failed("pi_1", "refused", LATER, NOON))
+    assert given(order, *unpaid).when(passed).then(ServiceOrder.PaymentDeadlinePassed).cancelling is None
+
+
+def test_no_more_is_refunded_than_was_captured_and_one_refund_after_the_other() -> None:
+    ask = lambda it: it.request_refund(40000, "goodwill", LATER)  # noqa: E731
+    done = lambda it: it.payment_refunded("re_1", "SL-DE-CN-2026-000001", reference(78), LATER)  # noqa: E731
+    asked = given(order, *COMPLETED).when(ask).then(ServiceOrder.RefundRequested, number=1, amount=40000)
+    assert asked.next_step is FulfilmentStep.REFUND
+    given(order, *COMPLETED, ask).when(ask).then_refused(OrderNotInState)
+    refunded = given(order, *COMPLETED, ask).when(done).then(ServiceOrder.PaymentRefunded, amount=40000)
+    assert (refunded.captured_amount, refunded.refund_due) == (4898, None)
+    given(order, *COMPLETED, ask, done).when(done).then()
+    given(order, *COMPLETED, ask, done).when(ask).then_refused(RefundTooLarge, at_most=4898)
+    given(order, *COMPLETED).when(lambda it: it.request_refund(0, "goodwill", LATER)).then_refused(RefundTooLarge)
+    given(order, *CAPTURED).when(ask).then_refused(OrderNotInState)
+
+
+def test_a_refund_that_the_gateway_refused_can_be_asked_for_again() -> None:
+    ask = lambda it: it.request_refund(40000, "goodwill", LATER)  # noqa: E731
+    failed = lambda it: it.refund_failed("refused", LATER)  # noqa: E731
+    after = given(order, *COMPLETED, ask).when(failed).then(ServiceOrder.PaymentRefundFailed, number=1)
+    assert (after.refund_due, after.captured_amount) == (None, 44898)
+    given(order, *COMPLETED, ask, failed).when(ask).then(ServiceOrder.RefundRequested, number=2)
+    given(order, *COMPLETED).when(failed).then()
+
+
+def test_a_draft_is_discarded_and_nothing_else_is() -> None:
+    discard = lambda it: it.discard("quote superseded", LATER)  # noqa: E731
+    given(order).when(discard).then(ServiceOrder.OrderCancelled, reason="quote superseded", placed=False)
+    given(order, placed).when(discard).then()
+    given(order, discard).when(discard).then()
+
+
+def test_a_delay_is_told_once_four_hours_before_the_promise_ends() -> None:
+    def at(hours: int) -> Step:
+        return lambda it: it.be_delayed(NOON + timedelta(hours=hours))
+
+    given(order, placed).when(at(19)).then()
+    assert given(order, placed).when(at(20)).then(ServiceOrder.OrderDelayed).delayed
+    given(order, placed, at(20)).when(at(21)).then()
+    given(order).when(at(21)).then()
+
+
+def test_a_notice_is_settled_once() -> None:
+    notice = Notice(NoticeKind.PAYMENT_DECLINED, "1")
+    waiting = (placed, attempted, declined)
+    assert given(order, *waiting).aggregate.notices_due == (notice,)
+    sent = lambda it: it.notice_sent(notice, "<1@x>", reference(72), LATER)  # noqa: E731
+    failed = lambda it: it.notice_was_undeliverable(notice, "<1@x>", "no such mailbox", LATER)  # noqa: E731
+    assert given(order, *waiting).when(sent).then(ServiceOrder.OrderNoticeSent).notices_due == ()
+    assert given(order, *waiting).when(failed).then(ServiceOrder.OrderNoticeUndeliverable).notices_due == ()
+    for settled in (sent, failed):
+        given(order, *waiting, settled).when(sent).then()
+        given(order, *waiting, settled).when(failed).then()
+
+
+def test_a_strange_answer_is_recorded_once_and_closed_by_a_person() -> None:
+    strange = lambda it: it.answer_not_understood("payments", "captured 1 USD", LATER)  # noqa: E731
+    given(order, placed).when(strange).then(ServiceOrder.AnswerNotUnderstood)
+    given(order, placed, strange).when(strange).then()
+    given(order, placed, strange).when(lambda it: it.close_care_entry("answer_not_understood", LATER)).then(
+        ServiceOrder.CareEntryClosed, care="answer_not_understood"
+    )
 
 
 def test_an_order_becomes_overdue_once_and_not_when_it_is_done() -> None:
-    overdue = lambda it: it.become_overdue(LATER)  # noqa: E731
+    overdue = lambda it: it.become_overdue(NOON + timedelta(hours=24))  # noqa: E731
+    given(order, placed).when(lambda it: it.become_overdue(NOON + timedelta(hours=23))).then()
     after = given(order, placed).when(overdue).then(ServiceOrder.OrderOverdue, due_at=NOON + timedelta(hours=24))
     assert (after.overdue, after.state) == (True, OrderState.PLACED)
     given(order, placed, overdue).when(overdue).then()

@@ -89,7 +89,7 @@ def test_a_cart_is_refused_for_a_subscription_that_takes_no_seats() -> None:
     with pytest.raises(SeatChangePending):
         price_cart([CartLine(MEETING, 1)], account(), {MEETING: busy}, "DE", RULES, NOON)
     ended = subscription()
-    ended.end(TODAY, NOON)
+    ended.schedule_cancellation("asked", NOON)
     with pytest.raises(SubscriptionEnding):
         price_cart([CartLine(MEETING, 1)], account(), {MEETING: ended}, "DE", RULES, NOON)
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from domain.pricing import Term
-from domain.refusals import ProductUnsupported, SeatChangePending, SubscriptionEnding
+from domain.refusals import ProductUnsupported, SeatChangePending, SubscriptionEnding, TermInvalid
 from domain.subscription import SeatChange, Subscription, SubscriptionState
 from tests.domain.examples import LATER, NOON, ORDER, OTHER_ORDER, QUOTE, TERM, TODAY, subscription
 from tests.domain.given_when_then import given
@@ -89,10 +89,21 @@ def test_a_subscription_that_will_end_takes_no_seats() -> None:
     again.when(lambda it: it.schedule_cancellation("asked", LATER)).then_refused(SubscriptionEnding)
 
 
-def test_a_subscription_ends_once() -> None:
-    ended = given(subscription).when(lambda it: it.end(TERM.end, NOON)).then(Subscription.SubscriptionEnded)
-    assert ended.state is SubscriptionState.ENDED
-    given(subscription, lambda it: it.end(TERM.end, NOON)).when(lambda it: it.end(TERM.end, LATER)).then()
+def test_a_subscription_that_is_to_end_ends_with_its_term_and_once() -> None:
+    ending = lambda it: it.schedule_cancellation("asked", NOON)  # noqa: E731
+    end = lambda it: it.end(TERM.end, NOON)  # noqa: E731
+    given(subscription, ending).when(lambda it: it.end(TERM.end - timedelta(days=1), NOON)).then()
+    assert given(subscription, ending).when(end).then(Subscription.SubscriptionEnded).state is SubscriptionState.ENDED
+    given(subscription, ending, end).when(end).then()
+    given(subscription).when(end).then()
+
+
+def test_only_an_active_subscription_is_renewed_and_without_a_gap() -> None:
+    following = Term(TERM.end, TERM.end + timedelta(days=365))
+    ending = given(subscription, lambda it: it.schedule_cancellation("asked", NOON))
+    ending.when(lambda it: it.renew(following, 24000, NOON)).then_refused(SubscriptionEnding)
+    gap = Term(TERM.end + timedelta(days=1), TERM.end + timedelta(days=365))
+    given(subscription).when(lambda it: it.renew(gap, 24000, NOON)).then_refused(TermInvalid, ends_on=TERM.end)
 
 
 def test_a_renewal_begins_the_next_term_at_its_price() -> None:

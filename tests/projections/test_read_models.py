@@ -15,11 +15,12 @@ from domain.identifiers import work_id
 from domain.ledger import LedgerEvent
 from domain.order import OrderState
 from domain.quote import QuoteState
+from domain.timers import Timer
 from projections.fold import Projection, RowKey
 from projections.fulfilment_todo import fulfilment_todo
 from projections.portal import AccountRow, OrderRow, QuoteRow, SubscriptionRow, portal
 from projections.receipts_todo import receipts_todo
-from projections.timers import TimerKind, timers
+from projections.timers import timers
 from tests.world import ACCOUNT, ASSIST, MEETING, World
 
 STORED = Path(__file__).parents[1] / "stored_events"
@@ -101,16 +102,22 @@ async def test_a_placed_order_is_to_be_worked_on_and_has_its_clock() -> None:
     order = await world.placed()
     todo = rows_of(fulfilment_todo, world.events.recorded)
     assert [row.subject_id for row in todo.values()] == [order]
-    due = {row.kind: row.due_at for row in rows_of(timers, world.events.recorded).values()}
-    assert due == {TimerKind.ORDER_OVERDUE: world.clock.at + timedelta(hours=24)}
+    due = {row.work: row.due_at for row in rows_of(timers, world.events.recorded).values()}
+    assert due == {
+        Timer.ORDER_DELAYED: world.clock.at + timedelta(hours=20),
+        Timer.ORDER_OVERDUE: world.clock.at + timedelta(hours=24),
+    }
 
 
 async def test_an_open_quote_has_a_timer_for_its_end() -> None:
     world = World()
     await world.customer()
     await world.quote()
-    (timer,) = rows_of(timers, world.events.recorded).values()
-    assert (timer.kind, timer.due_at) == (TimerKind.EXPIRE_QUOTE, world.clock.at + timedelta(days=30))
+    due = {row.work: row.due_at for row in rows_of(timers, world.events.recorded).values()}
+    assert due == {
+        Timer.EXPIRE_QUOTE: world.clock.at + timedelta(days=30),
+        Timer.QUOTE_EXPIRES_SOON: world.clock.at + timedelta(days=27),
+    }
 
 
 @pytest.mark.parametrize("topic", sorted(EVENT_CLASSES))
@@ -135,6 +142,7 @@ def _created_by(event: LedgerEvent) -> list[LedgerEvent]:
         "Quote": "QuoteIssued.v1",
         "ServiceOrder": "ServiceOrderPrepared.v1",
         "ReceiptSeries": "ReceiptSeriesOpened.v1",
+        "CreditNoteSeries": "CreditNoteSeriesOpened.v1",
     }[kind]
     begun = stored(created)
     if type(begun) is type(event):
@@ -149,7 +157,7 @@ def test_a_declined_order_waits_until_its_deadline_and_leaves_the_list() -> None
     events = (recorded(placed, 1), recorded(declined, 2))
     assert rows_of(fulfilment_todo, events) == {}
     due = rows_of(timers, events)
-    assert RowKey("due", work_id(declined.originator_id, TimerKind.PAYMENT_DEADLINE)) in due
+    assert RowKey("entries", work_id(declined.originator_id, Timer.PAYMENT_DEADLINE)) in due
 
 
 def test_a_started_attempt_keeps_an_order_on_the_list_once() -> None:

@@ -7,7 +7,7 @@ import pytest
 from adapters.payments.sandbox import MovementKind
 from domain.order import LineOutcome, OrderState, ServiceOrder
 from domain.subscription import Subscription
-from services.fulfilment import UnexpectedAnswer
+from services.fulfilment import StillWaiting, UnexpectedAnswer
 from services.ports import CounterpartyUnavailable, OutcomeUnknown
 from services.working import ClaimLost
 from tests.world import ASSIST, JONAS, MEETING, World
@@ -121,9 +121,15 @@ async def test_an_action_required_waits_for_the_cards_holder(world: World) -> No
         prepared.id, prepared.version, "tok_action_required", world.context()
     )
     await world.ordering.place(world.placing(prepared.id, changed.version), world.context())
+    with pytest.raises(StillWaiting):
+        await world.work()
+    order = await world.order(prepared.id)
+    assert order.state is OrderState.PAYMENT_ACTION_REQUIRED
+    assert len(world.todo.entries()) == 1, "the bank is asked until the holder has acted"
+    assert order.attempt is not None
+    await world.payments.complete_action(order.attempt.intent_id, approve=True)
     await world.work()
-    assert (await world.order(prepared.id)).state is OrderState.PAYMENT_ACTION_REQUIRED
-    assert world.todo.entries() == []
+    assert (await world.order(prepared.id)).state is OrderState.COMPLETED
 
 
 async def test_a_rejected_line_is_not_charged(world: World) -> None:

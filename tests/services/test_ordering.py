@@ -7,7 +7,7 @@ import pytest
 
 from domain.account import BillingAccount, RestrictionReason
 from domain.identifiers import order_id
-from domain.order import OrderState
+from domain.order import PROCESSING_TIME, OrderState
 from domain.quote import CartLine, Quote, QuoteOrigin, QuoteState
 from domain.refusals import (
     Conflict,
@@ -23,7 +23,6 @@ from domain.refusals import (
     TermsVersionUnknown,
 )
 from domain.subscription import Subscription
-from services.ordering import PROCESSING_TIME
 from services.quoting import IssueQuote
 from services.vault_records import PurchaseOrder, RequestContext
 from tests.world import ACCOUNT, ADDRESS, ASSIST, JONAS, MEETING, OPERATOR, REP, World, all_of, succeeded

@@ -17,7 +17,7 @@ QUICK = Pace(at_once=2, lease_seconds=5, first_pause=0.25, done_pause=9.0, poll_
 
 def _claim(number: int, tries: int = 1) -> Claim:
     id = UUID(int=number)
-    return Claim(id, id, id, id, id, 1, tries)
+    return Claim(id, id, id, id, id, 1, tries, "fulfil")
 
 
 @dataclass

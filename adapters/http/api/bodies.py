@@ -1,6 +1,9 @@
 """What requests carry: strict types, bounded text, and no card number anywhere."""
 
+import re
 import unicodedata
+from datetime import date
+from enum import StrEnum
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -17,6 +20,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from domain.account import RestrictionReason
 from domain.card_numbers import contains_card_number
 from domain.quote import CartLine
 from domain.refusals import CardNumberRefused
@@ -52,6 +56,16 @@ def _written_out(value: object) -> object:
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+
+
+def _day(value: object) -> object:
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return value
+    message = "a day is written as YYYY-MM-DD"
+    raise ValueError(message)
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 MinorUnits = Annotated[StrictInt, Field(ge=0, le=10**12)]
 
@@ -89,8 +103,15 @@ class IssueQuoteBody(PreviewBody):
     valid_until: Instant | None = Field(default=None, description="a sales rep's to give")
 
 
-class AdminContactBody(Body):
-    """The admin who gets a seat of each product on the quote."""
+class ReissueQuoteBody(Body):
+    """As for a saved cart: `replaces` is the open quote's id, or null if none is open."""
+
+    replaces: UUID | None
+    acknowledge_sales_rep_quote: StrictBool = False
+
+
+class ContactBody(Body):
+    """A person who gets mail; `phone` in E.164 form."""
 
     name: Text = Field(examples=["Jonas Keller"])
     email: Email = Field(examples=["jonas.keller@example.de"])
@@ -102,8 +123,16 @@ class AdminContactBody(Body):
         return Contact(name=self.name, email=self.email, phone=self.phone)
 
 
+class AdminContactBody(ContactBody):
+    """The admin who gets a seat of each product on the quote."""
+
+
+class BillingContactBody(ContactBody):
+    """Who gets receipts and notices."""
+
+
 class BillingAddressBody(Body):
-    """Where this order is billed to."""
+    """Where is billed to."""
 
     street: Text = Field(examples=["Lindenstraße 7"])
     postal_code: Annotated[Text, StringConstraints(max_length=16)] = Field(examples=["50674"])
@@ -128,6 +157,62 @@ class PlaceOrderBody(Body):
 
     terms_version: Text = Field(examples=["2026-01"])
     po_number: Text | None = Field(default=None, examples=["PO-2026-0815"])
+
+
+class CancellationReason(StrEnum):
+    """Why an order or a subscription is called off: a code, since events take no free text."""
+
+    CUSTOMER_REQUEST = "customer_request"
+    DUPLICATE = "duplicate"
+    FRAUD_SUSPECTED = "fraud_suspected"
+    CONTRACT_CHANGE = "contract_change"
+
+
+class RefundReason(StrEnum):
+    """Why money goes back."""
+
+    CUSTOMER_REQUEST = "customer_request"
+    DUPLICATE = "duplicate"
+    SEATS_UNUSABLE = "seats_unusable"
+    GOODWILL = "goodwill"
+
+
+class CancelOrderBody(Body):
+    """Why the order is called off."""
+
+    reason: CancellationReason
+
+
+class CancelSubscriptionBody(Body):
+    """Why the subscription ends with its term."""
+
+    reason: CancellationReason
+
+
+class RefundBody(Body):
+    """How much goes back, in minor units with tax; without it, all that is left of what was charged."""
+
+    amount: Annotated[StrictInt, Field(ge=1, le=10**12)] | None = None
+    reason: RefundReason
+
+
+class ReleaseBody(Body):
+    """Whose seats nobody waits for any more."""
+
+    subscription_id: UUID
+
+
+class EligibilityBody(Body):
+    """Why the account can't help itself; null: it can."""
+
+    restriction: RestrictionReason | None
+
+
+class RenewBody(Body):
+    """The day after the new term's last day, and its price per seat if that changes."""
+
+    term_end: Day
+    unit_price: MinorUnits | None = None
 
 
 class MoveClockBody(Body):

@@ -7,11 +7,13 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from adapters.postgres.read_models import CareEntry
+from domain.care import Care
 from domain.personal_data import PaymentMethod, VaultReference
 from domain.pricing import QuoteLine
 from domain.products import Product
 from projections.portal import AccountRow, OrderRow, QuoteRow, SubscriptionRow, TimelineRow
-from services.vault_records import Address, Contact, LegalName, PurchaseOrder, Record, VaultRecord
+from services.vault_records import ActionLink, Address, Contact, LegalName, PurchaseOrder, Record, VaultRecord
 
 Records = Mapping[VaultReference, VaultRecord]
 Item = TypeVar("Item")
@@ -260,6 +262,11 @@ class OrderView(View):
     po_number: str | None
     locale: str
     decline_code: str | None
+    attempts: int
+    pay_until: datetime | None
+    action_url: str | None
+    cancellation: str | None
+    refunded: Money
     prepared_at: datetime
     placed_at: datetime | None
     due_at: datetime | None
@@ -276,6 +283,7 @@ class OrderView(View):
             row.details.billing_address,
             row.details.admin_contact,
             row.purchase_order,
+            row.action,
         )
         return tuple(reference for reference in wanted if reference)
 
@@ -283,6 +291,7 @@ class OrderView(View):
     def of(cls, row: OrderRow, records: Records) -> "OrderView":
         """From the read model's row and the vault."""
         purchase_order = _found(records, row.purchase_order, PurchaseOrder)
+        action = _found(records, row.action, ActionLink)
         return cls(
             id=row.order_id,
             account_id=row.account_id,
@@ -302,6 +311,11 @@ class OrderView(View):
             po_number=purchase_order.number if purchase_order else None,
             locale=row.locale,
             decline_code=row.decline_code,
+            attempts=row.attempts,
+            pay_until=row.pay_until,
+            action_url=action.url if action else None,
+            cancellation=row.cancelling,
+            refunded=Money(amount=row.refunded, currency=row.currency),
             prepared_at=row.prepared_at,
             placed_at=row.placed_at,
             due_at=row.due_at,
@@ -356,6 +370,40 @@ class ReceiptView(View):
     locale: str
     document_digest: str = Field(description="hex SHA-256 of the document as it is kept")
     order: OrderView
+
+
+class CareView(View):
+    """Why Corporate Account Services should look at something. `detail` is what the event says of it."""
+
+    id: UUID
+    care: str
+    happened: str
+    to_do: str
+    detail: str
+    since: datetime
+    account_id: UUID
+    account_number: str | None
+    subject_kind: str
+    subject_id: UUID
+    subject_number: str | None
+
+    @classmethod
+    def of(cls, row: CareEntry) -> "CareView":
+        """From the care list's row."""
+        care = Care(row.care)
+        return cls(
+            id=row.entry_id,
+            care=care.value,
+            happened=care.happened,
+            to_do=care.to_do,
+            detail=row.detail,
+            since=row.since,
+            account_id=row.account_id,
+            account_number=row.account_number,
+            subject_kind=row.subject_kind,
+            subject_id=row.subject_id,
+            subject_number=row.subject_number,
+        )
 
 
 class Listed(View, Generic[Item]):

@@ -1,25 +1,35 @@
 """The operations of /v1, each: who, may he, the command or query, the answer."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
 
 from adapters.clock import MovableClock
+from adapters.http.api.answers import (
+    PROBLEMS,
+    Cursor,
+    IfMatch,
+    Key,
+    Limit,
+    OptionalKey,
+    answer,
+    order_answer,
+    quote_answer,
+    version_of,
+)
 from adapters.http.api.bodies import (
     AdminContactBody,
     BillingAddressBody,
-    IdempotencyKey,
     IssueQuoteBody,
     MoveClockBody,
     PaymentMethodBody,
     PlaceOrderBody,
     PreviewBody,
+    ReissueQuoteBody,
 )
 from adapters.http.api.representations import (
     AccountView,
@@ -29,7 +39,6 @@ from adapters.http.api.representations import (
     Money,
     OrderView,
     PreviewView,
-    Problem,
     QuoteView,
     ReceiptView,
     SubscriptionView,
@@ -58,41 +67,8 @@ from services.ports import CommandContext, Outcome
 from services.quoting import IssueQuote
 from services.vault_records import ReceiptDocument, RequestContext, opened
 
-Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key", description="repeat it to repeat a request safely")]
-OptionalKey = Annotated[IdempotencyKey | None, Header(alias="Idempotency-Key")]
-IfMatch = Annotated[str, Header(alias="If-Match", description="the ETag that was read", examples=['"1"'])]
-Limit = Annotated[int, Query(ge=1, le=PAGE_AT_MOST)]
-Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the page before")]
-
-Model = TypeVar("Model", bound=BaseModel)
-
-_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": Problem, "description": "a problem with a stable code"}
-    for status in (400, 401, 403, 404, 409, 410, 412, 413, 415, 422, 428, 503)
-}
-
-router = APIRouter(prefix="/v1", responses=_PROBLEMS)
+router = APIRouter(prefix="/v1", responses=PROBLEMS)
 _reading = [Depends(wait_for_position)]
-
-
-def _answer(view: BaseModel, status: int = 200, outcome: Outcome | None = None, version: int | None = None) -> Response:
-    """The representation as it is: it was built from typed rows, so checking it again would only cost time."""
-    headers = {"Cache-Control": "no-store"}
-    if outcome and outcome.position.position:
-        headers["Seatledger-Position"] = str(outcome.position)
-    if version is not None:
-        headers["ETag"] = f'"{version}"'
-    return Response(view.model_dump_json(), status, headers, "application/json")
-
-
-_ETAG: Final = re.compile(r'"([0-9]{1,9})"')
-_NO_VERSION: Final = 0
-
-
-def _version(if_match: str) -> int:
-    """The version that an ETag of ours names; any other matches nothing, which is no mistake in form."""
-    ours = _ETAG.fullmatch(if_match)
-    return int(ours[1]) if ours else _NO_VERSION
 
 
 # --- accounts ------------------------------------------------------------------------------------------------------
@@ -106,7 +82,7 @@ async def list_accounts(ledger: TheLedger, caller: TheCaller, limit: Limit = 50,
     page = await ledger.queries.accounts(caller.accounts if restricted else None, caller.territories, limit, cursor)
     records = await ledger.vault.read(references_of(page.items))
     items = tuple(AccountView.of(row, records) for row in page.items)
-    return _answer(Listed[AccountView](items=items, next=page.next))
+    return answer(Listed[AccountView](items=items, next=page.next))
 
 
 @router.get("/accounts/{account_id}", response_model=AccountView, dependencies=_reading, tags=["accounts"])
@@ -117,7 +93,7 @@ async def get_account(account_id: UUID, ledger: TheLedger, caller: TheCaller) ->
     if row is None:
         raise NotFound(kind="BillingAccount", id=account_id)
     view = AccountView.of(row, await ledger.vault.read(AccountView.references(row)))
-    return _answer(view, version=row.version)
+    return answer(view, version=row.version)
 
 
 @router.get(
@@ -133,7 +109,7 @@ async def list_subscriptions(
     await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
     page = await ledger.queries.subscriptions(account_id, limit, cursor)
     items = tuple(SubscriptionView.of(row) for row in page.items)
-    return _answer(Listed[SubscriptionView](items=items, next=page.next))
+    return answer(Listed[SubscriptionView](items=items, next=page.next))
 
 
 @router.get("/accounts/{account_id}/quotes", response_model=Listed[QuoteView], dependencies=_reading, tags=["quotes"])
@@ -143,7 +119,7 @@ async def list_quotes(
     """The account's quotes, newest first."""
     await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
     page = await ledger.queries.quotes(account_id, limit, cursor)
-    return _answer(Listed[QuoteView](items=tuple(QuoteView.of(row) for row in page.items), next=page.next))
+    return answer(Listed[QuoteView](items=tuple(QuoteView.of(row) for row in page.items), next=page.next))
 
 
 @router.get("/accounts/{account_id}/orders", response_model=Listed[OrderView], dependencies=_reading, tags=["orders"])
@@ -154,7 +130,7 @@ async def list_orders(
     await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
     page = await ledger.queries.orders(account_id, limit, cursor)
     records = await ledger.vault.read(ref for row in page.items for ref in OrderView.references(row))
-    return _answer(Listed[OrderView](items=tuple(OrderView.of(row, records) for row in page.items), next=page.next))
+    return answer(Listed[OrderView](items=tuple(OrderView.of(row, records) for row in page.items), next=page.next))
 
 
 @router.get(
@@ -166,7 +142,7 @@ async def list_timeline(
     """Every event of the account's history, in the order of the log."""
     await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
     page = await ledger.queries.timeline(account_id, limit, cursor)
-    return _answer(Listed[TimelineView](items=tuple(TimelineView.of(row) for row in page.items), next=page.next))
+    return answer(Listed[TimelineView](items=tuple(TimelineView.of(row) for row in page.items), next=page.next))
 
 
 # --- quotes --------------------------------------------------------------------------------------------------------
@@ -182,7 +158,7 @@ async def preview_quote(account_id: UUID, body: PreviewBody, ledger: TheLedger, 
     cart = tuple(line.line for line in body.lines)
     lines = await ledger.quoting.preview(account_id, cart, await ledger.clock.now())
     sums, currency = totals(lines), account.currency
-    return _answer(
+    return answer(
         PreviewView(
             lines=tuple(LineView.of(line, currency) for line in lines),
             net=Money(amount=sums.net, currency=currency),
@@ -215,7 +191,7 @@ async def issue_quote(
         return await ledger.quoting.issue(command, context)
 
     outcome = await carried_out(request, ledger, caller, account_id, key, execute)
-    return await _quote_answer(ledger, outcome, 201)
+    return await quote_answer(ledger, outcome, 201)
 
 
 @router.get("/quotes/{quote_id}", response_model=QuoteView, dependencies=_reading, tags=["quotes"])
@@ -225,7 +201,7 @@ async def get_quote(quote_id: UUID, ledger: TheLedger, caller: TheCaller) -> Res
     row = await ledger.queries.quote(quote_id)
     if row is None:
         raise NotFound(kind="Quote", id=quote_id)
-    return _answer(QuoteView.of(row), version=row.version)
+    return answer(QuoteView.of(row), version=row.version)
 
 
 @router.post("/quotes/{quote_id}/decline", response_model=QuoteView, tags=["quotes"])
@@ -236,12 +212,25 @@ async def decline_quote(quote_id: UUID, request: Request, ledger: TheLedger, cal
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.quoting.decline(quote_id, context)
 
-    return await _quote_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 200)
+    return await quote_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 200)
 
 
-async def _quote_answer(ledger: Ledger, outcome: Outcome, status: int) -> Response:
-    row = await ledger.queries.quote_as_of(outcome.id, outcome.version)
-    return _answer(QuoteView.of(row), status, outcome, row.version)
+@router.post("/quotes/{quote_id}/reissue", response_model=QuoteView, status_code=201, tags=["quotes"])
+async def reissue_quote(
+    quote_id: UUID, body: ReissueQuoteBody, request: Request, ledger: TheLedger, caller: TheCaller, key: Key
+) -> Response:
+    """Issue a new quote for the same seats as this one, open or ended, at today's prices."""
+    account_id = await permitted_subject(ledger, caller, Operation.ISSUE_QUOTE, "Quote", quote_id)
+
+    async def execute(context: CommandContext) -> Outcome:
+        return await ledger.quoting.issue_again(
+            quote_id,
+            body.replaces,
+            acknowledge_sales_rep_quote=body.acknowledge_sales_rep_quote,
+            context=context,
+        )
+
+    return await quote_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 201)
 
 
 # --- orders --------------------------------------------------------------------------------------------------------
@@ -262,7 +251,7 @@ async def prepare_order(quote_id: UUID, request: Request, ledger: TheLedger, cal
         return await ledger.ordering.prepare(quote_id, context)
 
     outcome = await carried_out(request, ledger, caller, account_id, key, execute)
-    return await _order_answer(ledger, outcome, 201 if outcome.position.position else 200)
+    return await order_answer(ledger, outcome, 201 if outcome.position.position else 200)
 
 
 async def _change(
@@ -274,7 +263,7 @@ async def _change(
     execute: Callable[[CommandContext], Awaitable[Outcome]],
 ) -> Response:
     account_id = await permitted_subject(ledger, caller, Operation.CHANGE_ORDER, "ServiceOrder", order_id)
-    return await _order_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 200)
+    return await order_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 200)
 
 
 @router.put("/orders/{order_id}/admin-contact", response_model=OrderView, tags=["orders"])
@@ -290,7 +279,7 @@ async def change_admin_contact(
     """Name the admin who is created or updated and gets a seat of each product on the quote."""
 
     async def execute(context: CommandContext) -> Outcome:
-        return await ledger.ordering.change_admin_contact(order_id, _version(if_match), body.contact, context)
+        return await ledger.ordering.change_admin_contact(order_id, version_of(if_match), body.contact, context)
 
     return await _change(request, ledger, caller, order_id, key, execute)
 
@@ -308,7 +297,7 @@ async def change_billing_address(
     """Bill this order to another address in the same country."""
 
     async def execute(context: CommandContext) -> Outcome:
-        return await ledger.ordering.change_billing_address(order_id, _version(if_match), body.address, context)
+        return await ledger.ordering.change_billing_address(order_id, version_of(if_match), body.address, context)
 
     return await _change(request, ledger, caller, order_id, key, execute)
 
@@ -326,7 +315,7 @@ async def change_payment_method(
     """Pay this order with another card."""
 
     async def execute(context: CommandContext) -> Outcome:
-        return await ledger.ordering.change_payment_method(order_id, _version(if_match), body.token, context)
+        return await ledger.ordering.change_payment_method(order_id, version_of(if_match), body.token, context)
 
     return await _change(request, ledger, caller, order_id, key, execute)
 
@@ -346,7 +335,7 @@ async def place_order(
     agent = request.headers.get("user-agent")
     command = PlaceServiceOrder(
         order_id=order_id,
-        version=_version(if_match),
+        version=version_of(if_match),
         terms_version=body.terms_version,
         po_number=body.po_number,
         request_context=RequestContext(
@@ -357,13 +346,7 @@ async def place_order(
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.ordering.place(command, context)
 
-    return await _order_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 202)
-
-
-async def _order_answer(ledger: Ledger, outcome: Outcome, status: int) -> Response:
-    row = await ledger.queries.order_as_of(outcome.id, outcome.version)
-    view = OrderView.of(row, await ledger.vault.read(OrderView.references(row)))
-    return _answer(view, status, outcome, row.version)
+    return await order_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 202)
 
 
 @router.get("/orders/{order_id}", response_model=OrderView, dependencies=_reading, tags=["orders"])
@@ -374,7 +357,7 @@ async def get_order(order_id: UUID, ledger: TheLedger, caller: TheCaller) -> Res
     if row is None:
         raise NotFound(kind="ServiceOrder", id=order_id)
     view = OrderView.of(row, await ledger.vault.read(OrderView.references(row)))
-    return _answer(view, version=row.version)
+    return answer(view, version=row.version)
 
 
 @router.get(
@@ -405,7 +388,7 @@ async def get_receipt(
             headers={"Cache-Control": "no-store", "Content-Language": receipt.locale},
             media_type="text/html" if as_html else "text/plain",
         )
-    return _answer(
+    return answer(
         ReceiptView(
             number=receipt.receipt_number,
             order_id=order_id,
@@ -470,4 +453,4 @@ async def move_clock(body: MoveClockBody, ledger: TheLedger, caller: TheCaller) 
     must_be_permitted(caller, Operation.MOVE_CLOCK)
     if not isinstance(ledger.clock, MovableClock):
         raise NotFound(kind="Clock", id=UUID(int=0))
-    return _answer(ClockView(now=await ledger.clock.move(body.seconds)))
+    return answer(ClockView(now=await ledger.clock.move(body.seconds)))

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import psycopg
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The revision that this version of the program needs."""
 
 

@@ -172,11 +172,11 @@ class RefundTooLarge(Refusal):
 
 @dataclass(eq=False)
 class TermInvalid(Refusal):
-    """The new term must follow the one that ends on {ends_on} without a gap, and must not be empty."""
+    """The term must begin on {begins_on} and have at least one day."""
 
     code: ClassVar[str] = "TERM_INVALID"
     subscription_id: UUID
-    ends_on: date
+    begins_on: date
 
 
 @dataclass(eq=False)

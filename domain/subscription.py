@@ -209,8 +209,8 @@ class Subscription(LedgerAggregate):
         """Begin the next term, which follows the present one; refused for one that is to end."""
         if self.state is not SubscriptionState.ACTIVE:
             raise SubscriptionEnding(subscription_id=self.id, state=self.state, ends_on=self.term.end)
-        if term.start != self.term.end:
-            raise TermInvalid(subscription_id=self.id, ends_on=self.term.end)
+        if term.start != self.term.end or term.days < 1:
+            raise TermInvalid(subscription_id=self.id, begins_on=self.term.end)
         self._renew(term=term, unit_price=unit_price, timestamp=at)
 
     def schedule_cancellation(self, reason: str, at: datetime) -> None:

@@ -9,6 +9,7 @@ from domain.account import BillingAccount, RestrictionReason
 from domain.identifiers import account_id, subscription_id, vault_id
 from domain.personal_data import PaymentMethod, VaultReference
 from domain.pricing import Term
+from domain.refusals import TermInvalid
 from domain.subscription import Subscription
 from services.deciding import decided
 from services.ports import CardDescription, CommandContext, EventStore, Outcome, Payments, SealedRecord, Vault
@@ -85,7 +86,7 @@ class Accounts:
         return await decided(attempt)
 
     async def start_subscription(self, command: StartSubscription, context: CommandContext) -> Outcome:
-        """Start the subscription; the same number again gives the one that is there."""
+        """Start the subscription; the same number again gives the one that is there. Raises TermInvalid."""
         id = subscription_id(command.number)
 
         async def attempt() -> Outcome:
@@ -96,6 +97,8 @@ class Accounts:
             if there:
                 return await self._events.append(there, context=context)
             account = streams.require(BillingAccount, command.account_id)
+            if command.term_end <= command.term_start:
+                raise TermInvalid(subscription_id=id, begins_on=command.term_start)
             subscription = Subscription(
                 id=id,
                 account_id=account.id,

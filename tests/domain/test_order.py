@@ -351,3 +351,7 @@ def test_before_the_order_is_completed_there_is_no_receipt_to_send() -> None:
 
 def test_the_examples_are_one_accounts() -> None:
     assert given(order).aggregate.account_id == examples.ACCOUNT
+
+
+def test_an_order_that_is_not_off_is_not_recorded_as_cancelled() -> None:
+    given(order, *AUTHORISED).when(lambda it: it.cancelled(44898, LATER)).then()

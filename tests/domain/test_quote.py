@@ -224,3 +224,16 @@ def test_the_digest_names_the_content_and_nothing_else() -> None:
     same.lines = tuple(replace(line, net=line.net + 1) for line in same.lines)
     assert issued.content_digest != same.content_digest
     assert ASSIST != MEETING
+
+
+def test_its_end_is_told_once_while_it_is_open() -> None:
+    soon = lambda it: it.expires_soon(LATER)  # noqa: E731
+    told = given(quote, soon)
+    assert told.aggregate.notice_due
+    told.when(soon).then()
+    given(quote, ENDINGS[QuoteState.DECLINED][1]).when(soon).then()
+    given(quote, soon).when(lambda it: it.notice_was_undeliverable("<m>", "no such person", LATER)).then(
+        Quote.QuoteNoticeUndeliverable
+    )
+    given(quote).when(lambda it: it.notice_was_undeliverable("<m>", "no such person", LATER)).then()
+    given(quote).when(lambda it: it.notice_sent("<m>", account().billing_contact, LATER)).then()

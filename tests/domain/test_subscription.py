@@ -1,6 +1,7 @@
 """A subscription's seats, term and the one change that may be on order."""
 
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from domain.pricing import Term
@@ -103,7 +104,12 @@ def test_only_an_active_subscription_is_renewed_and_without_a_gap() -> None:
     ending = given(subscription, lambda it: it.schedule_cancellation("asked", NOON))
     ending.when(lambda it: it.renew(following, 24000, NOON)).then_refused(SubscriptionEnding)
     gap = Term(TERM.end + timedelta(days=1), TERM.end + timedelta(days=365))
-    given(subscription).when(lambda it: it.renew(gap, 24000, NOON)).then_refused(TermInvalid, ends_on=TERM.end)
+    given(subscription).when(lambda it: it.renew(gap, 24000, NOON)).then_refused(TermInvalid, begins_on=TERM.end)
+    for end in (TERM.end, TERM.start):
+        empty = Term(TERM.end, end)
+        given(subscription).when(partial(Subscription.renew, term=empty, unit_price=24000, at=NOON)).then_refused(
+            TermInvalid
+        )
 
 
 def test_a_renewal_begins_the_next_term_at_its_price() -> None:

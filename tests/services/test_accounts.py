@@ -1,12 +1,17 @@
 """Opening accounts and keeping their settings."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
 
 from domain.account import BillingAccount, RestrictionReason
+from domain.refusals import StaleVersion, TermInvalid
 from domain.subscription import Subscription
+from services.accounts import StartSubscription
 from services.ports import CommandContext, Outcome
-from services.vault_records import GatewayToken
-from tests.world import ACCOUNT, MEETING, OPERATOR, World, all_of, succeeded
+from services.vault_records import Contact, GatewayToken
+from tests.world import ACCOUNT, ADDRESS, MEETING, OPERATOR, World, all_of, succeeded
 
 
 async def test_an_account_that_is_there_is_not_opened_again(world: World) -> None:
@@ -25,6 +30,7 @@ async def test_the_same_key_again_gives_the_same_outcome(world: World) -> None:
     commands: list[Callable[[CommandContext], Awaitable[Outcome]]] = [
         lambda context: world.accounts.select_payment_method(ACCOUNT, "tok_amex", context),
         lambda context: world.accounts.restrict_self_service(ACCOUNT, RestrictionReason.INVOICE_BILLING, context),
+        lambda context: world.accounts.allow_self_service(ACCOUNT, context),
     ]
     for command in commands:
         context = world.context(OPERATOR)
@@ -81,3 +87,24 @@ async def test_two_cards_selected_at_once_are_both_in_the_history(world: World) 
     )
     assert len(succeeded(results)) == 2
     assert world.types().count("PaymentMethodSelected.v1") == 3
+
+
+async def test_a_subscription_without_a_day_is_refused(world: World) -> None:
+    today = world.clock.at.date()
+    for end in (today, today - timedelta(days=1)):
+        command = StartSubscription(ACCOUNT, "S-empty", "goto_meeting", 10, 22800, today, end)
+        with pytest.raises(TermInvalid):
+            await world.accounts.start_subscription(command, world.context(OPERATOR))
+
+
+async def test_contact_and_address_are_changed_at_the_version_that_was_seen(world: World) -> None:
+    contact = Contact(name="Ben Krause", email="ben@lindner.example")
+    address = ADDRESS.model_copy(update={"country": "FR"})
+    version = (await world.the(BillingAccount, ACCOUNT)).version
+    await world.accounts.change_billing_contact(ACCOUNT, contact, world.context(), version)
+    with pytest.raises(StaleVersion):
+        await world.accounts.change_billing_address(ACCOUNT, address, world.context(), version)
+    await world.accounts.change_billing_address(ACCOUNT, address, world.context(), version + 1)
+    account = await world.the(BillingAccount, ACCOUNT)
+    assert account.country == "FR"
+    assert (await world.events.read([account.billing_contact]))[account.billing_contact] == contact

@@ -1,5 +1,7 @@
 """Save Cart and Review: one open quote, whatever happens at once."""
 
+from datetime import timedelta
+
 import pytest
 
 from domain.account import BillingAccount
@@ -164,3 +166,15 @@ async def test_subscriptions_are_unchanged_by_a_mere_request(world: World) -> No
     subscription = await world.the(Subscription, MEETING)
     assert (subscription.seats, subscription.seat_change) == (10, None)
     assert topic_of(world.events.recorded[-1].event) == "SeatsRequested.v1"
+
+
+async def test_a_quote_is_issued_again_at_todays_price(world: World) -> None:
+    first = await world.quote((MEETING, 2))
+    await world.quoting.decline(first, world.context())
+    world.clock.move(timedelta(days=100))
+    again = await world.quoting.issue_again(first, None, acknowledge_sales_rep_quote=False, context=world.context())
+    before, after = await world.the(Quote, first), await world.the(Quote, again.id)
+    assert [(line.subscription_id, line.seats_to_add) for line in after.lines] == [(MEETING, 2)]
+    assert after.totals.gross < before.totals.gross
+    with pytest.raises(OpenQuoteChanged):
+        await world.quoting.issue_again(first, None, acknowledge_sales_rep_quote=False, context=world.context())

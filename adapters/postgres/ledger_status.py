@@ -17,7 +17,8 @@ FROM projecting.checkpoints c GROUP BY c.projection ORDER BY c.projection
 """
 _TODO = """
 SELECT (SELECT count(*) FROM fulfilment_todo.entries), (SELECT count(*) FROM receipts_todo.entries),
-       (SELECT count(*) FROM timers.due)
+       (SELECT count(*) FROM notices_todo.entries), (SELECT count(*) FROM timers.entries),
+       (SELECT count(*) FROM care.entries)
 """
 _ORDERS = "SELECT state, count(*) FROM portal.orders GROUP BY state ORDER BY state"
 _LATEST = """
@@ -45,7 +46,9 @@ class LedgerStatus:
     projections: list[ProjectionStatus]
     orders_to_fulfil: int
     receipts_to_send: int
+    notices_to_send: int
     timers: int
+    care: int
     orders: dict[str, int]
 
     @property
@@ -74,9 +77,9 @@ async def look(connection: AsyncConnection) -> LedgerStatus:
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         (position,) = await (await connection.execute(_HEAD)).fetchone() or (0,)
         projections = [ProjectionStatus(*row) async for row in await connection.execute(_PROJECTIONS)]
-        fulfil, send, timers = await (await connection.execute(_TODO)).fetchone() or (0, 0, 0)
+        fulfil, send, tell, timers, care = await (await connection.execute(_TODO)).fetchone() or (0, 0, 0, 0, 0)
         orders = {str(state): int(count) async for state, count in await connection.execute(_ORDERS)}
-    return LedgerStatus(position, projections, fulfil, send, timers, orders)
+    return LedgerStatus(position, projections, fulfil, send, tell, timers, care, orders)
 
 
 async def latest_events(connection: AsyncConnection, limit: int) -> list[LatestEvent]:

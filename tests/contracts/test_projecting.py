@@ -237,7 +237,7 @@ async def test_a_claim_is_one_workers_until_it_runs_out_and_its_token_fences_out
     entry, account = uuid4(), uuid4()
     async with bench.pool.connection() as connection:
         await connection.execute(
-            "INSERT INTO fulfilment_todo.entries VALUES (%s, %s, %s, %s, %s, 1, now())",
+            "INSERT INTO fulfilment_todo.entries VALUES (%s, 'fulfil', %s, %s, %s, %s, 1, now())",
             (entry, entry, account, entry, entry),
         )
     log = DirectLog(bench.pool, bench.wakeups)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.system
 TRUTH = ("events", "commands", "vault")
 READING, CHANGING = {"SELECT"}, {"SELECT", "INSERT", "UPDATE", "DELETE"}
 KINDS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
-READ_MODELS = ("portal", "fulfilment_todo", "receipts_todo", "timers")
+READ_MODELS = ("portal", "fulfilment_todo", "receipts_todo", "notices_todo", "timers", "care")
 
 # Every table of the database, so that one added later is looked at here first; the read models by their schema.
 APPLICATION = {

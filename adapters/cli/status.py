@@ -29,8 +29,8 @@ def print_status(settings: Settings, url: str, out: Console, *, as_json: bool) -
         table.add_row(each.name, str(each.partitions_held), str(each.events_behind))
     out.print(table)
     out.print(
-        f"To do: {status.orders_to_fulfil} orders, {status.receipts_to_send} receipts, {status.notices_to_send} notices,"
-        f" {status.care} for Corporate Account Services; {status.timers} timers set.",
+        f"To do: {status.orders_to_fulfil} orders, {status.receipts_to_send} receipts,"
+        f" {status.notices_to_send} notices, {status.care} for Corporate Account Services; {status.timers} timers set.",
         highlight=False,
     )
     orders = ", ".join(f"{count} {state}" for state, count in status.orders.items()) or "none"

@@ -95,11 +95,12 @@ class Quoting:
         """Decline the open quote; its draft order is cancelled in the same append."""
 
         async def attempt() -> Outcome:
-            streams = await self._events.load(id, order_id(id), context=context)
+            streams = await self._events.load(id, context=context)
             if streams.done:
                 return streams.done
-            quote = streams.require(Quote, id)
-            account = (await self._events.load(quote.account_id)).require(BillingAccount, quote.account_id)
+            account_id = streams.require(Quote, id).account_id
+            streams = await self._events.load(id, order_id(id), account_id)  # all as of one moment
+            quote, account = streams.require(Quote, id), streams.require(BillingAccount, account_id)
             quote.decline(context.actor.id, context.now)
             ended = ended_with(quote, account, streams, "quote declined", context.now)
             return await self._events.append(quote, account, *ended, context=context)

@@ -11,7 +11,7 @@ from domain.pricing import Term
 from domain.quote import ExpiryCause, Quote
 from domain.subscription import Subscription
 from services.deciding import decided
-from services.ports import CommandContext, EventStore, Outcome
+from services.ports import CommandContext, EventStore, Outcome, VersionConflict
 from services.quoting import ended_with
 
 
@@ -55,7 +55,10 @@ class Renewing:
             ended: list[LedgerAggregate] = []
             open_quote_id = account.open_quote_id
             if open_quote_id:
-                others = await self._events.load(open_quote_id, order_id(open_quote_id))
+                others = await self._events.load(account.id, open_quote_id, order_id(open_quote_id))
+                account = others.require(BillingAccount, account.id)  # as of the same moment as its quote
+                if account.open_quote_id != open_quote_id:
+                    raise VersionConflict
                 quote = others.require(Quote, open_quote_id)
                 if any(line.subscription_id == id for line in quote.lines):
                     quote.expire(cause, context.now)

@@ -53,12 +53,12 @@ class Timers:
                 await self._events.append(order, context=context)
 
     async def _expire(self, claim: Claim) -> None:
-        streams = await self._events.load(claim.subject_id, order_id(claim.subject_id))
-        quote = streams.require(Quote, claim.subject_id)
+        account_id = claim.account_id
+        streams = await self._events.load(claim.subject_id, order_id(claim.subject_id), account_id)
+        quote, account = streams.require(Quote, claim.subject_id), streams.require(BillingAccount, account_id)
         context = await self._context(claim, quote)
         if quote.state is not QuoteState.OPEN or context.now < quote.valid_until:
             return
-        account = (await self._events.load(quote.account_id)).require(BillingAccount, quote.account_id)
         quote.expire(ExpiryCause.VALID_UNTIL, context.now)
         ended = ended_with(quote, account, streams, "quote expired", context.now)
         await self._events.append(quote, account, *ended, context=context)

@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo reset setup test check test-unit test-system format lock seed status doctor
+.PHONY: help run demo reset setup test check test-unit test-system bench chaos format lock seed status doctor
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -49,6 +49,12 @@ test-unit: $(STAMP) ## the tests that need no server and no socket
 
 test-system: $(STAMP) ## the tests on real servers and processes
 	@$(BIN)/python -m pytest -m system -p no:cacheprovider tests
+
+bench: $(STAMP) ## measure against something real in the same run (NAME=append; JSON=file)
+	@$(BIN)/python -m benchmarks bench $(NAME) $(if $(JSON),--json $(JSON))
+
+chaos: $(STAMP) ## break things on purpose under load and compare the books (NAME=saga; JSON=file)
+	@$(BIN)/python -m benchmarks chaos $(NAME) $(if $(JSON),--json $(JSON))
 
 ##@ change
 format: $(STAMP) ## format the code and mend what can be mended

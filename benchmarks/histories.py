@@ -44,8 +44,8 @@ class Company:
 
     def __init__(self, number: int, began: datetime = BEGAN) -> None:
         """`number` makes every id; `began` is the business time of its first event."""
-        self._name = f"B-{number:06d}"
-        self.id = account_id(self._name)
+        self.number = f"B-{number:06d}"
+        self.id = account_id(self.number)
         self.at = began
         self._commands = 0
         self._orders = 0
@@ -56,14 +56,14 @@ class Company:
         records = [
             sealed(vault_id(self.id, record.KIND), 1, self.id, record)
             for record in (
-                LegalName(name=f"{self._name} Maschinenbau GmbH"),
-                Contact(name="Anna Weber", email=f"anna@{self._name.lower()}.example"),
+                LegalName(name=f"{self.number} Maschinenbau GmbH"),
+                Contact(name="Anna Weber", email=f"anna@{self.number.lower()}.example"),
                 Address(street="Lindenstraße 7", postal_code="50674", city="Köln", country="DE"),
             )
         ]
         self._account = BillingAccount(
             id=self.id,
-            number=self._name,
+            number=self.number,
             country="DE",
             currency="EUR",
             language="de",
@@ -81,7 +81,7 @@ class Company:
         self._account.select_payment_method(card, self.at)
         yield self._append([self._account], ADMIN, [token])
         for number, product in enumerate(PRODUCTS):
-            name = f"{self._name}-{number}"
+            name = f"{self.number}-{number}"
             subscription = Subscription(
                 id=subscription_id(name),
                 account_id=self.id,

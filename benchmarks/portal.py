@@ -1,0 +1,111 @@
+"""A served ledger with companies and signed-in admins, for loads over HTTP."""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import psycopg
+
+from adapters.bootstrap import opened_ledger
+from adapters.identity.sandbox import Person
+from adapters.settings import Settings
+from benchmarks.histories import Company
+from benchmarks.loading import load
+from benchmarks.requests import Answer, Connection
+from benchmarks.servers import BenchServer
+from domain.envelope import Role
+from domain.identifiers import subscription_id
+from tests.system.processes import free_port
+
+BARE_BODY = json.dumps({"lines": [{"subscription_id": str(UUID(int=1)), "seats_to_add": 2}], "replaces": None}).encode()
+
+
+@dataclass(slots=True)
+class Admin:
+    """Somebody who saves carts on his accounts, by turns; `quotes` has what is open on each."""
+
+    token: str
+    numbers: list[str]
+    accounts: list[UUID]
+    quotes: dict[UUID, str | None] = field(default_factory=dict)
+    turn: int = 0
+
+    async def quote(self, connection: Connection) -> Answer:
+        """Save a one-line cart on the next account, in place of what is open there."""
+        self.turn += 1
+        number = self.turn % len(self.accounts)
+        account, replaces = self.accounts[number], self.quotes.get(self.accounts[number])
+        line = {"subscription_id": str(subscription_id(f"{self.numbers[number]}-0")), "seats_to_add": 2}
+        body = json.dumps({"lines": [line], "replaces": replaces}).encode()
+        path = f"/v1/accounts/{account}/quotes"
+        answer = await connection.send("POST", path, body, Idempotency_Key=str(uuid4()))
+        if answer.status != 201:
+            message = f"{answer.status} {answer.body[:300]!r}"
+            raise RuntimeError(message)
+        self.quotes[account] = json.loads(answer.body)["id"]
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """The running server."""
+
+    port: int
+    process: asyncio.subprocess.Process
+    admins: list[Admin]
+
+
+@asynccontextmanager
+async def served(server: BenchServer, admins: int, accounts_each: int) -> AsyncIterator[Portal]:
+    """Companies, admins with an open quote on each of their accounts, and the server ready."""
+    began = datetime.now(UTC) - timedelta(minutes=5)
+    companies = [Company(900_000 + number, began) for number in range(admins * accounts_each)]
+    with psycopg.connect(server.owner_url(), autocommit=True) as connection:
+        load(connection, (append for company in companies for append in company.opened()), began)
+    url, port = server.application_url(), free_port()
+    made = []
+    async with opened_ledger(Settings(sandbox=True), url) as ledger:
+        for number in range(admins):
+            own = companies[number * accounts_each :][:accounts_each]
+            ids = tuple(str(company.id) for company in own)
+            login = f"admin-{number}"
+            await ledger.sandbox.identity.admit(
+                Person(login=login, id=f"p-{number}", name=login, role=Role.BILLING_ADMIN, accounts=ids)
+            )
+            token = await ledger.sandbox.identity.token(login)
+            assert token
+            made.append(Admin(token, [company.number for company in own], [company.id for company in own]))
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.serving", str(port), url)
+    try:
+        await _ready(port)
+        await asyncio.gather(*(_open_quotes(port, admin) for admin in made))
+        yield Portal(port, process, made)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await process.wait()
+
+
+async def _ready(port: int) -> None:
+    give_up_at = time.monotonic() + 60
+    while time.monotonic() < give_up_at:
+        try:
+            async with Connection(port) as connection:
+                if (await connection.send("GET", "/readyz")).status == 200:
+                    return
+        except OSError:
+            await asyncio.sleep(0.05)
+    message = "the server was not ready within 60 s"
+    raise RuntimeError(message)
+
+
+async def _open_quotes(port: int, admin: Admin) -> None:
+    async with Connection(port, admin.token) as connection:
+        for _ in admin.accounts:
+            await admin.quote(connection)

@@ -36,6 +36,7 @@ class SandboxIdentity:
         """Keep key and people in these books."""
         self._books = books
         self._private: Ed25519PrivateKey | None = None
+        self._public: dict[str, Any] = {}
 
     async def admit(self, person: Person) -> None:
         """Let somebody sign in."""
@@ -66,7 +67,9 @@ class SandboxIdentity:
 
     async def public_keys(self) -> dict[str, Any]:
         """The keys that tokens are checked with, by id."""
-        return {_KEY_ID: (await self._key()).public_key()}
+        if not self._public:
+            self._public = {_KEY_ID: (await self._key()).public_key()}
+        return self._public
 
     async def _key(self) -> Ed25519PrivateKey:
         if self._private is None:

@@ -27,6 +27,10 @@ class TokenRefused(Exception):
 
     reason: str
 
+    def __str__(self) -> str:
+        """The reason, which quotes nothing of the token."""
+        return self.reason
+
 
 REMEMBERED: Final = 10_000
 """How many tokens are remembered as checked; the one that was not used for longest is forgotten first."""

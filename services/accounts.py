@@ -18,7 +18,7 @@ from services.vault_records import Address, Contact, GatewayToken, LegalName, Va
 
 @dataclass(frozen=True, slots=True)
 class OpenAccount:
-    """A company becomes a customer."""
+    """A company becomes a customer; `payment_token` is the gateway's for the card that it pays with from the start."""
 
     number: str
     country: str
@@ -30,6 +30,7 @@ class OpenAccount:
     legal_name: LegalName
     billing_contact: Contact
     billing_address: Address
+    payment_token: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Accounts:
         self._events, self._vault, self._payments = events, vault, payments
 
     async def open(self, command: OpenAccount, context: CommandContext) -> Outcome:
-        """Open the account; the same number again gives the account that is there."""
+        """Open the account, with its card in the same append; the same number again gives the account that is there."""
         id = account_id(command.number)
 
         async def attempt() -> Outcome:
@@ -63,8 +64,9 @@ class Accounts:
             there = streams.find(BillingAccount, id)
             if there:
                 return await self._events.append(there, context=context)
+            card = await self._payments.card(command.payment_token) if command.payment_token else None
             name, contact, address = (
-                self._vault.seal(vault_id(id, record.KIND), 1, id, record)
+                self._sealed(id, None, record)
                 for record in (command.legal_name, command.billing_contact, command.billing_address)
             )
             account = BillingAccount(
@@ -81,7 +83,12 @@ class Accounts:
                 billing_address=address.reference,
                 timestamp=context.now,
             )
-            return await self._events.append(account, context=context, vault=(name, contact, address))
+            records = [name, contact, address]
+            if card and command.payment_token:
+                token = self._sealed(id, None, GatewayToken(token=command.payment_token))
+                account.select_payment_method(payment_method(token.reference, card), context.now)
+                records.append(token)
+            return await self._events.append(account, context=context, vault=records)
 
         return await decided(attempt)
 

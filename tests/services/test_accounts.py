@@ -8,10 +8,10 @@ import pytest
 from domain.account import BillingAccount, RestrictionReason
 from domain.refusals import StaleVersion, TermInvalid
 from domain.subscription import Subscription
-from services.accounts import StartSubscription
+from services.accounts import OpenAccount, StartSubscription
 from services.ports import CommandContext, Outcome
-from services.vault_records import Contact, GatewayToken
-from tests.world import ACCOUNT, ADDRESS, MEETING, OPERATOR, World, all_of, succeeded
+from services.vault_records import Contact, GatewayToken, LegalName
+from tests.world import ACCOUNT, ADDRESS, JONAS, MEETING, OPERATOR, World, all_of, succeeded
 
 
 async def test_an_account_that_is_there_is_not_opened_again(world: World) -> None:
@@ -108,3 +108,28 @@ async def test_contact_and_address_are_changed_at_the_version_that_was_seen(worl
     account = await world.the(BillingAccount, ACCOUNT)
     assert account.country == "FR"
     assert (await world.events.read([account.billing_contact]))[account.billing_contact] == contact
+
+
+async def test_an_account_may_be_opened_with_its_card_in_one_append() -> None:
+    world = World()
+    command = OpenAccount(
+        number="A-1",
+        country="DE",
+        currency="EUR",
+        language="de",
+        time_zone="Europe/Berlin",
+        territory="dach",
+        vat_id=None,
+        legal_name=LegalName(name="Lindner & Söhne GmbH"),
+        billing_contact=JONAS,
+        billing_address=ADDRESS,
+        payment_token="tok_amex",
+    )
+    outcome = await world.accounts.open(command, world.context(OPERATOR))
+    account = await world.the(BillingAccount, ACCOUNT)
+    assert (outcome.version, world.types()) == (2, ["AccountOpened.v1", "PaymentMethodSelected.v1"])
+    assert len({each.correlation_id for each in world.events.recorded}) == 1
+    assert account.payment_method
+    assert (account.payment_method.brand, account.payment_method.token.version) == ("amex", 1)
+    records = await world.events.read([account.payment_method.token])
+    assert records[account.payment_method.token] == GatewayToken(token="tok_amex")

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from rich.logging import RichHandler
 
 from adapters.cli.database import database, must_be_external
 from adapters.cli.loop import run
+from adapters.importing.csv_files import UnusableFile
 from adapters.postgres.embedded import EmbeddedPostgresError, erase
 from adapters.postgres.schema import SchemaError
 from adapters.settings import Settings, SettingsError, from_environment
@@ -31,7 +33,7 @@ def plain_errors() -> Iterator[None]:
     """End with one plain line and exit code 2 for what the user can mend."""
     try:
         yield
-    except (SettingsError, SchemaError, EmbeddedPostgresError, StoreUnavailable) as error:
+    except (SettingsError, SchemaError, EmbeddedPostgresError, StoreUnavailable, UnusableFile) as error:
         err.print(f"seatledger: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
 
@@ -142,6 +144,24 @@ def seed() -> None:
                     await seeding_with_progress(ledger, out)
 
             run(main)
+
+
+@app.command("import")
+def import_files(
+    accounts: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV file of accounts")] = None,
+    subscriptions: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV file of subscriptions")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="check everything, store nothing")] = False,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="write each bad row to this CSV file")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """Add accounts and subscriptions from CSV files; what is there already is left alone."""
+    from adapters.cli.importing import Asked, run_import  # noqa: PLC0415
+
+    with plain_errors():
+        settings = from_environment()
+        settings = settings if settings.database_url else _sandboxed(settings)
+        if not run_import(settings, Asked(accounts, subscriptions, report, dry_run, as_json), out, err):
+            raise typer.Exit(1)
 
 
 @app.command()

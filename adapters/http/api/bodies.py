@@ -1,7 +1,6 @@
 """What requests carry: strict types, bounded text, and no card number anywhere."""
 
 import re
-import unicodedata
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Final
@@ -20,6 +19,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from adapters.written_forms import COUNTRY, DAY, EMAIL, EMAIL_AT_MOST, PHONE, TEXT_AT_MOST, has_control_characters
 from domain.account import RestrictionReason
 from domain.card_numbers import contains_card_number
 from domain.quote import CartLine
@@ -30,22 +30,20 @@ from services.vault_records import Address, Contact
 def _harmless(text: str, info: ValidationInfo) -> str:
     if contains_card_number(text):
         raise CardNumberRefused(field=info.field_name or "")
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Co", "Cn"} for character in text):
+    if has_control_characters(text):
         message = "control characters are not allowed"
         raise ValueError(message)
     return text
 
 
 _Harmless: Final = AfterValidator(_harmless)
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), _Harmless]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=TEXT_AT_MOST), _Harmless]
 Email = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, max_length=254, pattern=r"^[^@\s<>,;:\"]+@[^@\s<>,;:\"]+\.[^@\s<>,;:\".]+$"
-    ),
+    StringConstraints(strip_whitespace=True, max_length=EMAIL_AT_MOST, pattern=EMAIL),
     _Harmless,
 ]
-Phone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^\+[1-9][0-9]{6,14}$"), _Harmless]
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, pattern=PHONE), _Harmless]
 
 
 def _written_out(value: object) -> object:
@@ -59,14 +57,14 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
 def _day(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+    if isinstance(value, str) and re.fullmatch(DAY, value):
         return value
     message = "a day is written as YYYY-MM-DD"
     raise ValueError(message)
 
 
 Day = Annotated[date, BeforeValidator(_day)]
-Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+Country = Annotated[str, StringConstraints(pattern=COUNTRY)]
 MinorUnits = Annotated[StrictInt, Field(ge=0, le=10**12)]
 
 

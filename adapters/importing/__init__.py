@@ -1,0 +1,1 @@
+"""Accounts and subscriptions that come from another system as CSV files."""

@@ -43,6 +43,7 @@ from projections.timers import timers
 from services.accounts import Accounts
 from services.background import ended
 from services.fulfilment import Counterparties, Fulfilment
+from services.importing import Importing
 from services.mailing import NoticeMail, ReceiptMail
 from services.ordering import Ordering
 from services.quoting import Quoting
@@ -119,6 +120,7 @@ def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups
     vat_ids, rules = StdnumVatIds(), settings.quoting_rules
     log = DirectLog(pool, wakeups)
     owner = owner_name()
+    accounts = Accounts(events, vault, sandbox.payments)
     return Ledger(
         settings=settings,
         events=events,
@@ -127,7 +129,8 @@ def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups
         queries=PortalQueries(pool, wakeups),
         clock=clock,
         tokens=TokenChecker(ISSUER, sandbox.identity.public_keys),
-        accounts=Accounts(events, vault, sandbox.payments),
+        accounts=accounts,
+        importing=Importing(accounts, events, vault, sandbox.payments, vat_ids),
         quoting=Quoting(events, vat_ids, rules),
         ordering=Ordering(
             events, vault, sandbox.payments, sandbox.provisioning, vat_ids, rules, settings.terms_version

@@ -23,6 +23,7 @@ from adapters.provisioning.sandbox import SandboxProvisioning
 from adapters.sandbox_books import SandboxBooks
 from adapters.settings import Settings
 from services.accounts import Accounts
+from services.importing import Importing
 from services.ordering import Ordering
 from services.ports import Clock
 from services.quoting import Quoting
@@ -57,6 +58,7 @@ class Ledger:
     clock: Clock
     tokens: TokenChecker
     accounts: Accounts
+    importing: Importing
     quoting: Quoting
     ordering: Ordering
     renewing: Renewing

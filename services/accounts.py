@@ -12,7 +12,7 @@ from domain.pricing import Term
 from domain.refusals import TermInvalid
 from domain.subscription import Subscription
 from services.deciding import decided
-from services.ports import CardDescription, CommandContext, EventStore, Outcome, Payments, SealedRecord, Vault
+from services.ports import CardDescription, CommandContext, EventStore, Outcome, Payments, SealedRecord, Streams, Vault
 from services.vault_records import Address, Contact, GatewayToken, LegalName, VaultRecord
 
 
@@ -53,12 +53,16 @@ class Accounts:
         """Work on these."""
         self._events, self._vault, self._payments = events, vault, payments
 
-    async def open(self, command: OpenAccount, context: CommandContext) -> Outcome:
-        """Open the account, with its card in the same append; the same number again gives the account that is there."""
+    async def open(self, command: OpenAccount, context: CommandContext, loaded: Streams | None = None) -> Outcome:
+        """Open the account, with its card in the same append; the same number again gives the account that is there.
+
+        `loaded` has the account's stream, if the caller looked already; the append checks that it still holds.
+        """
         id = account_id(command.number)
 
         async def attempt() -> Outcome:
-            streams = await self._events.load(id, context=context)
+            nonlocal loaded
+            streams, loaded = loaded or await self._events.load(id, context=context), None
             if streams.done:
                 return streams.done
             there = streams.find(BillingAccount, id)
@@ -92,12 +96,18 @@ class Accounts:
 
         return await decided(attempt)
 
-    async def start_subscription(self, command: StartSubscription, context: CommandContext) -> Outcome:
-        """Start the subscription; the same number again gives the one that is there. Raises TermInvalid."""
+    async def start_subscription(
+        self, command: StartSubscription, context: CommandContext, loaded: Streams | None = None
+    ) -> Outcome:
+        """Start the subscription; the same number again gives the one that is there. Raises TermInvalid.
+
+        `loaded` has the streams of both, if the caller looked already; the append checks that they still hold.
+        """
         id = subscription_id(command.number)
 
         async def attempt() -> Outcome:
-            streams = await self._events.load(id, command.account_id, context=context)
+            nonlocal loaded
+            streams, loaded = loaded or await self._events.load(id, command.account_id, context=context), None
             if streams.done:
                 return streams.done
             there = streams.find(Subscription, id)

@@ -132,7 +132,7 @@ class Importing:
             if dry_run:
                 return await _tried(self._card_is_known(row.payment_token))
             context = _context(account_id(row.number), f"account:{row.number}", row, at)
-            return await _tried(self._accounts.open(row, context))
+            return await _tried(self._accounts.open(row, context, streams))
 
         return await _all(verdict(row, account) for row, account in zip(rows, there, strict=True))
 
@@ -161,7 +161,7 @@ class Importing:
             if dry_run:
                 return _ADDED
             context = _context(command.account_id, f"subscription:{row.number}", command, at)
-            return await _tried(self._accounts.start_subscription(command, context))
+            return await _tried(self._accounts.start_subscription(command, context, streams))
 
         return await _all(verdict(row) for row in rows)
 

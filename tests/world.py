@@ -35,6 +35,7 @@ from projections.receipts_todo import receipts_todo
 from projections.timers import timers
 from services.accounts import Accounts, OpenAccount, StartSubscription
 from services.fulfilment import Counterparties, Fulfilment
+from services.importing import Importing
 from services.mailing import NoticeMail, ReceiptMail
 from services.ordering import Ordering, PlaceServiceOrder
 from services.ports import Claim, CommandContext, Outcome
@@ -78,6 +79,7 @@ class World:
         self.script = Script(self.books)
         vat_ids, rules = StdnumVatIds(), self.settings.quoting_rules
         self.accounts = Accounts(self.events, self.events, self.payments)
+        self.importing = Importing(self.accounts, self.events, self.events, self.payments, vat_ids)
         self.quoting = Quoting(self.events, vat_ids, rules)
         self.ordering = Ordering(self.events, self.events, self.payments, self.provisioning, vat_ids, rules, TERMS)
         self.renewing = Renewing(self.events)

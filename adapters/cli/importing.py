@@ -19,8 +19,7 @@ from adapters.importing.report import Report, reporting
 from adapters.importing.running import Files, Import, Tally
 from adapters.postgres.schema import migrate
 from adapters.settings import Settings, SettingsError
-from adapters.vat_ids import StdnumVatIds
-from services.importing import Fate, Importing
+from services.importing import Fate
 
 _SHOWN, _SHOWN_AS_JSON = 20, 1000
 
@@ -70,7 +69,6 @@ async def _carried_through(
         TimeRemainingColumn(),
     )
     async with opened_ledger(settings, url) as ledger:
-        importing = Importing(ledger.accounts, ledger.events, ledger.vault, ledger.sandbox.payments, StdnumVatIds())
         with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
             tasks: dict[CsvFile, TaskID] = {
                 file: progress.add_task(what, total=file.size or None, rows=0)
@@ -81,7 +79,7 @@ async def _carried_through(
             def advanced(file: CsvFile, tally: Tally) -> None:
                 progress.update(tasks[file], completed=file.bytes_read, rows=tally.rows)
 
-            done = Import(importing, ledger.clock, report, advanced, dry_run=asked.dry_run)
+            done = Import(ledger.importing, ledger.clock, report, advanced, dry_run=asked.dry_run)
             await done.run(files)
     return done
 

@@ -12,7 +12,7 @@ from rich.logging import RichHandler
 
 from adapters.cli.database import database, must_be_external
 from adapters.cli.loop import run
-from adapters.importing.csv_files import UnusableFile
+from adapters.importing.unusable_file import UnusableFile
 from adapters.postgres.embedded import EmbeddedPostgresError, erase
 from adapters.postgres.schema import SchemaError
 from adapters.settings import Settings, SettingsError, from_environment

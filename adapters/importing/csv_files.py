@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, NoReturn
 
+from adapters.importing.unusable_file import UnusableFile, shown
 from services.importing import Problem
 
 _LINE_AT_MOST: Final = 64 * 1024  # bytes; a row of the widest cells that are allowed has less than 3 KiB
@@ -21,10 +22,6 @@ _DELIMITERS: Final = ",;\t"
 _BOM: Final = b"\xef\xbb\xbf"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _ROW: Final = "(row)"
-
-
-class UnusableFile(Exception):
-    """A file can't be read or written at all; the message is one plain line that says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +166,3 @@ def _split(header: str, delimiter: str) -> list[str]:
         return [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter, strict=True), [])]
     except csv.Error:
         return []
-
-
-def shown(path: Path) -> str:
-    """The path as text that can be printed, whatever bytes it has."""
-    return str(path).encode("utf-8", "replace").decode()

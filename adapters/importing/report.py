@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from adapters.importing.csv_files import UnusableFile, shown
+from adapters.importing.unusable_file import UnusableFile, shown
 from services.importing import Fate, Problem
 
 COLUMNS = ("file", "line", "fate", "field", "wrong", "remedy")

@@ -15,7 +15,7 @@ from adapters.importing.rows_seen import RowsSeen, rows_seen
 from services.importing import Fate, Importing, Problem, Verdict
 from services.ports import Clock
 
-_PORTION: Final = 256  # rows whose commands run at the same time; measured: see docs/how-to/import-accounts.md
+_PORTION: Final = 256  # rows whose commands run at the same time, so that group commit writes them together
 
 Row = TypeVar("Row", bound=CsvRow)
 

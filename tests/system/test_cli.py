@@ -63,7 +63,7 @@ def test_a_wrong_setting_is_one_plain_line_that_names_it(folder: Path, settings:
     assert plain_refusal(run("serve", folder=folder, **settings)).startswith(f"seatledger: {named}: ")
 
 
-@pytest.mark.parametrize("command", ["dev", "serve", "work", "seed", "status", "migrate", "reset"])
+@pytest.mark.parametrize("command", ["dev", "serve", "work", "seed", "import", "status", "migrate", "reset"])
 def test_every_command_refuses_wrong_settings_before_it_does_anything(folder: Path, command: str) -> None:
     assert plain_refusal(run(command, folder=folder, PARTITIONS="none")).startswith("seatledger: PARTITIONS: ")
     assert list(folder.iterdir()) == []

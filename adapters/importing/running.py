@@ -125,6 +125,7 @@ def _sorted(
                 problems.insert(0, Problem("number", wrong, remedy))
         if problems:
             verdicts[record.line] = Verdict(Fate.REFUSED, tuple(problems))
-        elif isinstance(row, kind):
+        else:
+            assert isinstance(row, kind)
             good[record.line] = row
     return good, verdicts

@@ -428,6 +428,11 @@ class ServiceOrder(LedgerAggregate):
         """The lines that provisioning has not answered for."""
         return tuple(line for line in self.lines if line.subscription_id not in self.outcomes)
 
+    def line_waited_for(self, subscription_id: UUID) -> QuoteLine | None:
+        """The subscription's line if provisioning can still answer for it; the order must be under way."""
+        waiting = self.unsettled_lines if self._is_under_way else ()
+        return next((line for line in waiting if line.subscription_id == subscription_id), None)
+
     @property
     def amount_due(self) -> int:
         """What a payment must hold: the gross of all lines but the rejected ones."""
@@ -594,13 +599,12 @@ class ServiceOrder(LedgerAggregate):
 
     def line_provisioned(self, subscription_id: UUID, at: datetime) -> None:
         """Record that a line's seats are there."""
-        for line in self.unsettled_lines:
-            if line.subscription_id == subscription_id:
-                self._provision_line(subscription_id=subscription_id, seats_added=line.seats_to_add, timestamp=at)
+        if line := self.line_waited_for(subscription_id):
+            self._provision_line(subscription_id=subscription_id, seats_added=line.seats_to_add, timestamp=at)
 
     def line_rejected(self, subscription_id: UUID, reason: str, at: datetime) -> None:
         """Record that a line's seats were refused."""
-        if any(line.subscription_id == subscription_id for line in self.unsettled_lines):
+        if self.line_waited_for(subscription_id):
             self._reject_line(subscription_id=subscription_id, reason=reason, timestamp=at)
 
     def admin_seats_assigned(self, given: tuple[str, ...], at: datetime) -> None:
@@ -715,7 +719,7 @@ class ServiceOrder(LedgerAggregate):
 
     def line_released(self, subscription_id: UUID, reason: str, at: datetime) -> None:
         """Give up waiting for a line's seats; raises OrderNotInState unless it is being provisioned."""
-        waiting = any(line.subscription_id == subscription_id for line in self.unsettled_lines)
+        waiting = self.line_waited_for(subscription_id)
         if not waiting or not (self.state is OrderState.AUTHORISED or self.cancelling):
             raise OrderNotInState(order_id=self.id, state=self.state, needed="waiting for these seats")
         self._reject_line(subscription_id=subscription_id, reason=reason, timestamp=at)

@@ -224,6 +224,15 @@ def test_only_a_line_that_is_waited_for_is_released() -> None:
         given(order, *steps).when(release).then_refused(OrderNotInState, needed="waiting for these seats")
 
 
+def test_a_late_answer_for_a_line_of_an_order_that_is_over_changes_nothing() -> None:
+    over = (placed, cancelling, lambda it: it.cancelled(0, LATER))
+    for told in (provisioned, rejected):
+        given(order, *over).when(told).then()
+        given(order).when(told).then()
+    release = lambda it: it.line_released(MEETING, "released", LATER)  # noqa: E731
+    given(order, *over).when(release).then_refused(OrderNotInState, needed="waiting for these seats")
+
+
 def test_a_hold_near_its_end_is_given_back_and_asked_for_again() -> None:
     again = given(order, *AUTHORISED).when(lambda it: it.hold_given_up("pi_1", LATER))
     after = again.then(ServiceOrder.PaymentVoided, amount=44898, reason="near its end")

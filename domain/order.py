@@ -1,5 +1,6 @@
 """A service order from Save and Proceed to its receipt: what may happen next, and what was recorded of the outside."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -50,6 +51,19 @@ class FulfilmentStep(StrEnum):
     CANCEL = "cancel"
     ISSUE_RECEIPT = "issue_receipt"
     REFUND = "refund"
+
+
+class OrderCommand(StrEnum):
+    """What people can do about an order; which of it is possible now, the order itself says."""
+
+    CHANGE_DETAILS = "change_details"
+    DECLINE_QUOTE = "decline_quote"
+    PLACE = "place"
+    PAY = "pay"
+    CANCEL = "cancel"
+    RELEASE = "release"
+    REFUND = "refund"
+    RESEND_RECEIPT = "resend_receipt"
 
 
 class LineOutcome(StrEnum):
@@ -470,15 +484,44 @@ class ServiceOrder(LedgerAggregate):
         """Whether money is held and not yet captured."""
         return self.attempt is not None and self.state in _HOLDING
 
+    @property
+    def possible(self) -> tuple[OrderCommand, ...]:
+        """What people can do about the order now; every other command of theirs is refused."""
+        return tuple(command for command, rule in _RULES.items() if rule.allows(self))
+
+    def _must_allow(self, command: OrderCommand) -> None:
+        if command not in self.possible:
+            raise self._refusal_of(command)
+
+    def _refusal_of(self, command: OrderCommand) -> OrderNotInState | OrderNotPayable:
+        kind = OrderNotPayable if command is OrderCommand.PAY else OrderNotInState
+        return kind(order_id=self.id, state=self.state, needed=_RULES[command].needed, possible=self.possible)
+
+    @property
+    def is_payable(self) -> bool:
+        """Whether the order waits for its customer to pay."""
+        return self.state in PAYABLE and not self._is_off
+
+    @property
+    def can_be_called_off(self) -> bool:
+        """Whether nothing was charged, and no seats are there that must be paid at once."""
+        if not self._is_under_way or self.state is OrderState.CAPTURED:
+            return False
+        return not self.provisioned_lines or (bool(self.unsettled_lines) and self.state not in PAYABLE)
+
+    @property
+    def waits_for_seats(self) -> bool:
+        """Whether seats are asked for, or were, that nobody has to wait for any longer."""
+        asked = self.state is OrderState.AUTHORISED or (self._is_under_way and self.cancelling is not None)
+        return asked and bool(self.unsettled_lines)
+
     def must_be_prepared(self) -> None:
         """Raise OrderNotInState unless the order is a draft."""
-        if self.state is not OrderState.PREPARED:
-            raise OrderNotInState(order_id=self.id, state=self.state, needed=OrderState.PREPARED)
+        self._must_allow(OrderCommand.PLACE)
 
     def change_details(self, details: OrderDetails, at: datetime) -> None:
         """Use other details; a card may be changed while the order waits for a payment, too."""
-        if self.state not in PAYABLE or self._is_off:
-            self.must_be_prepared()
+        self._must_allow(OrderCommand.CHANGE_DETAILS)
         self._change_details(details=details, timestamp=at)
 
     def place(
@@ -513,8 +556,7 @@ class ServiceOrder(LedgerAggregate):
 
     def must_be_payable(self) -> None:
         """Raise OrderNotPayable unless the order waits for its customer to pay."""
-        if self.state not in PAYABLE or self._is_off:
-            raise OrderNotPayable(order_id=self.id, state=self.state)
+        self._must_allow(OrderCommand.PAY)
 
     def start_payment_attempt(self, intent_id: str, at: datetime) -> None:
         """Note the intent before it is confirmed; raises OrderNotPayable unless money is wanted now."""
@@ -522,7 +564,7 @@ class ServiceOrder(LedgerAggregate):
         if not wanted:
             self.must_be_payable()
         if self.payment_method is None:
-            raise OrderNotPayable(order_id=self.id, state=self.state)
+            raise self._refusal_of(OrderCommand.PAY)
         self._start_payment_attempt(
             attempt=self.attempts + 1,
             intent_id=intent_id,
@@ -645,12 +687,10 @@ class ServiceOrder(LedgerAggregate):
     def request_refund(self, amount: int, reason: str, at: datetime) -> None:
         """Ask for money to go back.
 
-        Raises OrderNotInState unless the order is completed and no other refund is under way, and RefundTooLarge
-        unless so much is left of what was charged.
+        Raises OrderNotInState unless the order is completed, no other refund is under way and something is left of
+        what was charged, and RefundTooLarge unless so much is left.
         """
-        if self.state is not OrderState.COMPLETED or self.refund_due:
-            needed = "Completed and without a refund under way"
-            raise OrderNotInState(order_id=self.id, state=self.state, needed=needed)
+        self._must_allow(OrderCommand.REFUND)
         if not 0 < amount <= self.captured_amount:
             raise RefundTooLarge(order_id=self.id, amount=amount, at_most=self.captured_amount)
         self._request_refund(number=self.refunds + 1, amount=amount, reason=reason, timestamp=at)
@@ -676,7 +716,9 @@ class ServiceOrder(LedgerAggregate):
     def complete(self, receipt_id: UUID, receipt_number: str, document: VaultReference, at: datetime) -> None:
         """Charged and the receipt issued: done."""
         if self.state is not OrderState.CAPTURED:
-            raise OrderNotInState(order_id=self.id, state=self.state, needed=OrderState.CAPTURED)
+            raise OrderNotInState(
+                order_id=self.id, state=self.state, needed=OrderState.CAPTURED, possible=self.possible
+            )
         self._complete(
             receipt_id=receipt_id,
             receipt_number=receipt_number,
@@ -695,10 +737,7 @@ class ServiceOrder(LedgerAggregate):
 
         Raises OrderNotInState once all lines are settled and some have seats, since those are charged.
         """
-        if self.state in _OVER or self.state in {OrderState.PREPARED, OrderState.CAPTURED}:
-            raise OrderNotInState(order_id=self.id, state=self.state, needed="placed and not yet charged")
-        if self.provisioned_lines and (not self.unsettled_lines or self.state in PAYABLE):
-            raise OrderNotInState(order_id=self.id, state=self.state, needed="without seats that must be paid")
+        self._must_allow(OrderCommand.CANCEL)
         if not self.cancelling:
             self._request_cancellation(reason=reason, timestamp=at)
 
@@ -719,9 +758,9 @@ class ServiceOrder(LedgerAggregate):
 
     def line_released(self, subscription_id: UUID, reason: str, at: datetime) -> None:
         """Give up waiting for a line's seats; raises OrderNotInState unless it is being provisioned."""
-        waiting = self.line_waited_for(subscription_id)
-        if not waiting or not (self.state is OrderState.AUTHORISED or self.cancelling):
-            raise OrderNotInState(order_id=self.id, state=self.state, needed="waiting for these seats")
+        self._must_allow(OrderCommand.RELEASE)
+        if self.line_waited_for(subscription_id) is None:
+            raise self._refusal_of(OrderCommand.RELEASE)
         self._reject_line(subscription_id=subscription_id, reason=reason, timestamp=at)
 
     def be_delayed(self, at: datetime) -> None:
@@ -811,7 +850,7 @@ class ServiceOrder(LedgerAggregate):
 
     def _must_have_receipt(self) -> str:
         if self.receipt_number is None:
-            raise OrderNotInState(order_id=self.id, state=self.state, needed=OrderState.COMPLETED)
+            raise self._refusal_of(OrderCommand.RESEND_RECEIPT)
         return self.receipt_number
 
     @event(OrderDetailsChanged)
@@ -1056,6 +1095,35 @@ _PLAIN_STEPS = {
 }
 PAYABLE = frozenset({OrderState.PAYMENT_DECLINED, OrderState.PAYMENT_ACTION_REQUIRED})
 """The states in which the customer can pay, and nobody else can go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """When a command is possible, and the same in words: an order that is `needed`."""
+
+    allows: Callable[[ServiceOrder], bool]
+    needed: str
+
+
+_RULES: Mapping[OrderCommand, _Rule] = {
+    OrderCommand.CHANGE_DETAILS: _Rule(
+        lambda order: order.state is OrderState.PREPARED or order.is_payable,
+        "a draft, or waiting for its customer to pay and not called off",
+    ),
+    OrderCommand.DECLINE_QUOTE: _Rule(lambda order: order.state is OrderState.PREPARED, OrderState.PREPARED),
+    OrderCommand.PLACE: _Rule(lambda order: order.state is OrderState.PREPARED, OrderState.PREPARED),
+    OrderCommand.PAY: _Rule(lambda order: order.is_payable, "waiting for its customer to pay and not called off"),
+    OrderCommand.CANCEL: _Rule(
+        lambda order: order.can_be_called_off, "placed, not yet charged, and without seats that must be paid"
+    ),
+    OrderCommand.RELEASE: _Rule(lambda order: order.waits_for_seats, "waiting for these seats"),
+    OrderCommand.REFUND: _Rule(
+        lambda order: order.state is OrderState.COMPLETED and order.refund_due is None and order.captured_amount > 0,
+        "Completed, without a refund under way, and not wholly refunded",
+    ),
+    OrderCommand.RESEND_RECEIPT: _Rule(lambda order: order.receipt_number is not None, OrderState.COMPLETED),
+}
+"""The one table of what people can do in which state; `ServiceOrder.possible` and the refusals both read it."""
 
 _HOLDING = frozenset({OrderState.AUTHORISED, OrderState.PROVISIONED, OrderState.PARTLY_PROVISIONED})
 _OVER = frozenset({OrderState.COMPLETED, OrderState.CANCELLED})

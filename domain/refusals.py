@@ -15,7 +15,11 @@ class Refusal(Exception):
 
     def __str__(self) -> str:
         """The class's docstring with the facts filled in."""
-        return (self.__doc__ or "").format(**self.facts)
+        facts = {
+            name: ", ".join(value) or "nothing" if isinstance(value, tuple) else value
+            for name, value in self.facts.items()
+        }
+        return (self.__doc__ or "").format(**facts)
 
     @property
     def facts(self) -> dict[str, object]:
@@ -143,21 +147,24 @@ class SubscriptionEnding(Refusal):
 
 @dataclass(eq=False)
 class OrderNotPayable(Refusal):
-    """The order is {state}; it can't be paid now."""
+    """The order is {state}; to be paid, it must be {needed}. Possible now: {possible}."""
 
     code: ClassVar[str] = "ORDER_NOT_PAYABLE"
     order_id: UUID
     state: str
+    needed: str
+    possible: tuple[str, ...]
 
 
 @dataclass(eq=False)
 class OrderNotInState(Refusal):
-    """The order is {state}; this needs an order that is {needed}."""
+    """The order is {state}; this needs an order that is {needed}. Possible now: {possible}."""
 
     code: ClassVar[str] = "ORDER_STATE"
     order_id: UUID
     state: str
     needed: str
+    possible: tuple[str, ...]
 
 
 @dataclass(eq=False)

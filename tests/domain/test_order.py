@@ -39,6 +39,7 @@ from tests.domain.examples import (
 from tests.domain.given_when_then import Step, given
 
 LINK = reference(80)
+CALLED_OFF_WHILE = "placed, not yet charged, and without seats that must be paid"
 
 
 def test_the_straight_way_step_by_step() -> None:
@@ -189,8 +190,8 @@ def test_an_order_is_completed_only_once_it_was_charged() -> None:
 
 def test_an_order_is_called_off_only_before_its_seats_must_be_paid() -> None:
     for steps in (CAPTURED, COMPLETED, (), (placed, cancelling, lambda it: it.cancelled(0, LATER))):
-        given(order, *steps).when(cancelling).then_refused(OrderNotInState, needed="placed and not yet charged")
-    given(order, *PROVISIONED).when(cancelling).then_refused(OrderNotInState, needed="without seats that must be paid")
+        given(order, *steps).when(cancelling).then_refused(OrderNotInState, needed=CALLED_OFF_WHILE)
+    given(order, *PROVISIONED).when(cancelling).then_refused(OrderNotInState, needed=CALLED_OFF_WHILE)
     asked = given(order, placed).when(cancelling).then(ServiceOrder.OrderCancellationRequested, reason="asked")
     assert asked.next_step is FulfilmentStep.CANCEL
     given(order, placed, cancelling).when(cancelling).then()

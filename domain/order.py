@@ -463,8 +463,10 @@ class ServiceOrder(LedgerAggregate):
         """What a worker does next; None when it is nobody's or somebody else's turn."""
         if self.state is OrderState.COMPLETED:
             return FulfilmentStep.REFUND if self.refund_due else None
-        if self.cancelling and self.state is not OrderState.CANCELLED and (self._is_off or self.unsettled_lines):
-            return FulfilmentStep.CANCEL if self._is_off else FulfilmentStep.RELEASE
+        if self._is_off and self.state is not OrderState.CANCELLED:
+            return FulfilmentStep.CANCEL
+        if self.cancelling and self.unsettled_lines and self.state is not OrderState.CANCELLED:
+            return FulfilmentStep.RELEASE
         if self.state is OrderState.AUTHORISED:
             wants_admin = self.details.admin_contact and self.admin_reference is None
             return FulfilmentStep.ASSIGN_ADMIN if wants_admin else FulfilmentStep.PROVISION
@@ -474,8 +476,6 @@ class ServiceOrder(LedgerAggregate):
 
     @property
     def _step_once_settled(self) -> FulfilmentStep:
-        if not self.provisioned_lines:
-            return FulfilmentStep.CANCEL
         wants_seats = self.admin_reference is not None and not self.admin_has_seats
         return FulfilmentStep.ASSIGN_ADMIN_SEATS if wants_seats else FulfilmentStep.CAPTURE
 
@@ -631,12 +631,12 @@ class ServiceOrder(LedgerAggregate):
         if self.state not in PAYABLE or self.pay_until is None or at < self.pay_until:
             return
         self._pass_deadline(pay_until=self.pay_until, timestamp=at)
-        if not self.provisioned_lines:
+        if not self.provisioned_lines and not self.cancelling:
             self._request_cancellation(reason="not paid in time", timestamp=at)
 
     def admin_assigned(self, external_reference: str, *, created: bool, at: datetime) -> None:
-        """Record that the admin exists in the Admin Center."""
-        if self.admin_reference is None:
+        """Record that the admin of a placed order exists in the Admin Center."""
+        if self.admin_reference is None and self.due_at:
             self._assign_admin(external_reference=external_reference, created=created, timestamp=at)
 
     def line_provisioned(self, subscription_id: UUID, at: datetime) -> None:
@@ -651,7 +651,7 @@ class ServiceOrder(LedgerAggregate):
 
     def admin_seats_assigned(self, given: tuple[str, ...], at: datetime) -> None:
         """Record that the admin has a seat of each provisioned product."""
-        if not self.admin_has_seats:
+        if self.admin_reference and not self.admin_has_seats:
             self._assign_admin_seats(given=given, timestamp=at)
 
     def payment_captured(self, intent_id: str, amount: int, at: datetime) -> None:
@@ -776,7 +776,9 @@ class ServiceOrder(LedgerAggregate):
 
     @property
     def _is_off(self) -> bool:
-        return self.cancelling is not None and not self.provisioned_lines
+        """Nothing is provisioned, and nothing will be: it was called off, or no line is left to wait for."""
+        ends = self.cancelling is not None or not self.unsettled_lines
+        return ends and not self.provisioned_lines
 
     @property
     def _is_under_way(self) -> bool:
@@ -846,7 +848,8 @@ class ServiceOrder(LedgerAggregate):
 
     def _capturable(self, intent_id: str) -> bool:
         settled = {OrderState.PROVISIONED, OrderState.PARTLY_PROVISIONED}
-        return self.state in settled and self.attempt is not None and self.attempt.intent_id == intent_id
+        awaited = self.state in settled and not self._is_off
+        return awaited and self.attempt is not None and self.attempt.intent_id == intent_id
 
     def _must_have_receipt(self) -> str:
         if self.receipt_number is None:

@@ -234,6 +234,31 @@ def test_a_late_answer_for_a_line_of_an_order_that_is_over_changes_nothing() -> 
     given(order, *over).when(release).then_refused(OrderNotInState, needed="waiting for these seats")
 
 
+def test_an_order_of_which_nothing_can_be_provisioned_asks_nobody_for_money() -> None:
+    nothing = (*AUTHORISED, assigned, rejected)
+    for told in (
+        lambda it: it.payment_lapsed("pi_1", LATER, LATER),
+        lambda it: it.payment_captured("pi_1", 0, LATER),
+        lambda it: it.payment_capture_failed("pi_1", "refused", LATER, LATER),
+    ):
+        given(order, *nothing).when(told).then()
+    given_back = lambda it: it.hold_given_up("pi_1", LATER)  # noqa: E731
+    assert given(order, *nothing, given_back).aggregate.next_step is FulfilmentStep.CANCEL
+    lapsed = lambda it: it.payment_lapsed("pi_1", LATER, LATER)  # noqa: E731
+    given(order, *AUTHORISED, lapsed, rejected).when(attempted).then_refused(OrderNotPayable)
+
+
+def test_a_deadline_of_what_is_called_off_does_not_call_it_off_again() -> None:
+    passed = lambda it: it.payment_deadline_passed(LATER + timedelta(days=30))  # noqa: E731
+    off = (placed, attempted, declined, cancelling)
+    given(order, *off).when(passed).then(ServiceOrder.PaymentDeadlinePassed)
+
+
+def test_what_nobody_asked_the_admin_center_for_is_no_news() -> None:
+    given(order).when(assigned).then()
+    given(order, *AUTHORISED).when(seats_assigned).then()
+
+
 def test_a_hold_near_its_end_is_given_back_and_asked_for_again() -> None:
     again = given(order, *AUTHORISED).when(lambda it: it.hold_given_up("pi_1", LATER))
     after = again.then(ServiceOrder.PaymentVoided, amount=44898, reason="near its end")

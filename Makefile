@@ -1,14 +1,15 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo reset setup test check test-unit test-system bench chaos format lock seed status doctor
+.PHONY: help run demo reset setup test check test-unit test-system bench chaos format reference lock seed status doctor
 
 BIN := .venv/bin
 STAMP := .venv/.installed
 FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do \
     $$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
-UNIT := tests/domain tests/services tests/projections tests/contracts tests/importing tests/simulation domain services projections adapters
+UNIT := tests/domain tests/services tests/projections tests/contracts tests/importing tests/simulation tests/reference \
+    domain services projections adapters
 
 help:
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +60,9 @@ chaos: $(STAMP) ## break things on purpose under load and compare the books (NAM
 ##@ change
 format: $(STAMP) ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+reference: $(STAMP) ## write docs/reference/order-states.md anew, from what the code does
+	@$(BIN)/python -m tests.reference.document
 
 lock: $(STAMP) ## lock the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile pyproject.toml --extra dev -p 3.11 --universal --upgrade --no-emit-index-url --no-header \

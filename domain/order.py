@@ -609,7 +609,7 @@ class ServiceOrder(LedgerAggregate):
     ) -> None:
         """Record that the card's holder must act."""
         attempt = self._awaited(intent_id)
-        if attempt and self.state is not OrderState.PAYMENT_ACTION_REQUIRED:
+        if attempt and not self._is_off and self.state is not OrderState.PAYMENT_ACTION_REQUIRED:
             self._require_action(
                 attempt=attempt.number, intent_id=intent_id, action=action, pay_until=pay_until, timestamp=at
             )

@@ -211,7 +211,8 @@ def test_called_off_half_way_the_seats_that_are_there_are_charged() -> None:
 
 def test_what_is_called_off_asks_nobody_for_another_card() -> None:
     off = (placed, attempted, cancelling)
-    for told in (declined, lambda it: it.payment_refused("refused", LATER, NOON)):
+    required = lambda it: it.payment_action_required("pi_1", LINK, LATER, NOON)  # noqa: E731
+    for told in (declined, required, lambda it: it.payment_refused("refused", LATER, NOON)):
         given(order, *off).when(told).then()
     given(order, placed, attempted, declined, cancelling).when(attempted).then_refused(OrderNotPayable)
     change = lambda it: it.change_details(DETAILS, LATER)  # noqa: E731
@@ -223,6 +224,8 @@ def test_only_a_line_that_is_waited_for_is_released() -> None:
     given(order, *AUTHORISED).when(release).then(ServiceOrder.OrderLineRejected, reason="released")
     for steps in ((), (placed,), PROVISIONED, COMPLETED):
         given(order, *steps).when(release).then_refused(OrderNotInState, needed="waiting for these seats")
+    half = (*AUTHORISED, lambda it: it.line_provisioned(MEETING, NOON))
+    given(two_lines, *half).when(release).then_refused(OrderNotInState, possible=("cancel", "release"))
 
 
 def test_a_late_answer_for_a_line_of_an_order_that_is_over_changes_nothing() -> None:

@@ -6,6 +6,11 @@ from typing import Final
 
 _DIGIT_RUNS: Final = re.compile(r"(?<![0-9+])[0-9](?:[ .\-\u00a0\u2009]?[0-9]){11,22}(?![0-9])")
 
+# One in about seven thousand random UUIDs would look like a card number, and clients name their requests by UUIDs.
+_UUIDS: Final = re.compile(
+    r"(?<![0-9a-f])[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE
+)
+
 # Issuer prefixes and lengths as the card schemes publish them (ISO/IEC 7812 ranges).
 _SCHEMES: Final = (
     (re.compile(r"4"), {16, 19}),  # Visa; its old 13 digits would refuse telephone numbers
@@ -26,9 +31,13 @@ def contains_card_number(text: str) -> bool:
     True
     >>> contains_card_number("PO 4242 4242 4242 4241")
     False
+
+    A UUID (RFC 9562, with its version and variant) is none, whatever its digits.
     """
     plain = "".join(str(unicodedata.decimal(character, character)) for character in text)  # digits of every script
-    return any(_is_card_number(re.sub(r"[^0-9]", "", run.group())) for run in _DIGIT_RUNS.finditer(plain))
+    return any(
+        _is_card_number(re.sub(r"[^0-9]", "", run.group())) for run in _DIGIT_RUNS.finditer(_UUIDS.sub(" ", plain))
+    )
 
 
 def _is_card_number(digits: str) -> bool:

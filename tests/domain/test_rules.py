@@ -205,10 +205,18 @@ def test_a_card_number_is_found_however_it_is_written(number: str) -> None:
         "9999 9999 9999 9995",
         "EAN 4006381333931",
         "00000000000000",
+        "60640436-1436-5492-a6ef-ef2a662b01f1",
+        "key 0D0295DA-2100-5A67-B361-269161538727.",
     ],
 )
 def test_references_that_only_look_like_one_pass(text: str) -> None:
     assert not contains_card_number(text)
+
+
+def test_a_uuid_hides_no_card_number_beside_it_or_in_its_shape() -> None:
+    assert contains_card_number("60640436-1436-5492-a6ef-ef2a662b01f1 4242 4242 4242 4242")
+    assert contains_card_number("42424242-4242-4242")
+    assert contains_card_number("4242-4242-4242-4242-a")
 
 
 # --- names and numbers ---------------------------------------------------------------------------------------------

@@ -34,7 +34,8 @@ def contains_card_number(text: str) -> bool:
 
     A UUID (RFC 9562, with its version and variant) is none, whatever its digits.
     """
-    plain = "".join(str(unicodedata.decimal(character, character)) for character in text)  # digits of every script
+    # Digits of every script count.
+    plain = "".join(str(unicodedata.decimal(character, character)) for character in text)
     return any(
         _is_card_number(re.sub(r"[^0-9]", "", run.group())) for run in _DIGIT_RUNS.finditer(_UUIDS.sub(" ", plain))
     )

@@ -11,12 +11,14 @@ from adapters.appending import LoadedStreams, partition_of, prepared_append, sam
 from adapters.event_mapping import decoded
 from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.group_commit import GroupCommit
-from domain.ledger import LedgerAggregate, LedgerEvent
+from adapters.postgres.stream_cache import StreamCache
+from domain.ledger import LedgerAggregate
 from services.ports import CommandContext, Outcome, Position, SealedRecord
 
 _LOAD: Final = """
-SELECT false AS outcome, originator_id, originator_version, topic, state, notification_id, partition
-FROM ledger.events WHERE originator_id = ANY(%(ids)s)
+SELECT false AS outcome, e.originator_id, e.originator_version, e.topic, e.state, e.notification_id, e.partition
+FROM unnest(%(ids)s::uuid[], %(known)s::int4[]) AS wanted (id, known)
+JOIN ledger.events e ON e.originator_id = wanted.id AND e.originator_version > wanted.known
 UNION ALL
 SELECT true, result_id, result_version, result_kind, fingerprint, position, partition
 FROM ledger.commands WHERE command_id = %(command)s
@@ -30,22 +32,30 @@ class PostgresEventStore:
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection], writer: GroupCommit, partitions: int) -> None:
         """`partitions` is fixed for the life of a ledger."""
         self._pool, self._writer, self._partitions = pool, writer, partitions
+        self._cache = StreamCache()
 
     async def load(self, *ids: UUID, context: CommandContext | None = None) -> LoadedStreams:
         """See services.ports.EventStore."""
         keyed = context is not None and context.idempotency_key is not None
-        parameters = {"ids": list(ids), "command": context.command_id if keyed and context else None}
+        known = {id: self._cache.known(id) for id in ids}
+        parameters = {
+            "ids": list(known),
+            "known": [len(events) for events in known.values()],
+            "command": context.command_id if keyed and context else None,
+        }
         async with reporting_unavailability(), self._pool.connection() as connection:
             cursor = await connection.execute(_LOAD, parameters, prepare=True, binary=True)
             rows = await cursor.fetchall()
-        streams: dict[UUID, list[LedgerEvent]] = {}
+        streams = {id: list(events) for id, events in known.items() if events}
         done: Outcome | None = None
         for is_outcome, id, version, topic, state, position, partition in rows:
             if is_outcome and context is not None:
                 same_request(context, state)
                 done = Outcome(topic, id, version, Position(position, partition))
             else:
-                streams.setdefault(id, []).append(decoded(topic, state))
+                event = decoded(topic, state)
+                streams.setdefault(id, []).append(event)
+                self._cache.add(id, version, event)
         return LoadedStreams(streams, done)
 
     async def append(

@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.admin_directory.sandbox import SandboxAdminDirectory
-from adapters.clock import MovableClock
+from adapters.clock import MovableClock, SystemClock
 from adapters.documents.credit_note import CreditNoteTemplates
 from adapters.documents.notice import NoticeTemplates
 from adapters.documents.receipt import ReceiptTemplates
@@ -46,6 +46,7 @@ from services.fulfilment import Counterparties, Fulfilment
 from services.importing import Importing
 from services.mailing import NoticeMail, ReceiptMail
 from services.ordering import Ordering
+from services.ports import Clock
 from services.quoting import Quoting
 from services.receipts import Receipts
 from services.renewing import Renewing
@@ -107,7 +108,7 @@ async def opened_ledger(settings: Settings, url: str) -> AsyncIterator[Ledger]:
 
 
 def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups, books: PostgresBooks) -> Ledger:
-    clock = MovableClock(books)
+    clock = MovableClock(books) if settings.movable_clock else SystemClock()
     sandbox = Sandbox(
         books=books,
         identity=SandboxIdentity(books),
@@ -126,7 +127,7 @@ def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups
         events=events,
         writer=writer,
         vault=vault,
-        queries=PortalQueries(pool, wakeups),
+        queries=PortalQueries(pool, wakeups, events),
         clock=clock,
         tokens=TokenChecker(ISSUER, sandbox.identity.public_keys),
         accounts=accounts,
@@ -149,7 +150,7 @@ def _workers(
     settings: Settings,
     events: PostgresEventStore,
     vault: PostgresVault,
-    clock: MovableClock,
+    clock: Clock,
     sandbox: Sandbox,
     pool: Pool,
     wakeups: Wakeups,

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
     partitions: Annotated[int, Field(ge=1, le=1024)] = Field(default=12, description="fixed at the first start")
     sandbox: bool = Field(default=False, description="work with the sandbox counterparties and identity provider")
+    movable_clock: bool = Field(default=True, description="an operator may move business time; only with the sandbox")
     database_connections: Annotated[int, Field(ge=2, le=1000)] = 10
     append_queue: Annotated[int, Field(ge=1)] = Field(default=10_000, description="appends that may wait")
     body_bytes: Annotated[int, Field(ge=1024)] = Field(default=256 * 1024, description="largest request body")

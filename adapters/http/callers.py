@@ -24,8 +24,12 @@ WAIT_SECONDS = 5.0
 """How long a query waits for the position that it names."""
 
 
-def ledger_of(request: Request) -> Ledger:
-    """The application's ledger."""
+async def ledger_of(request: Request) -> Ledger:
+    """The application's ledger; a coroutine, because FastAPI runs any other function in a thread."""
+    return _ledger(request)
+
+
+def _ledger(request: Request) -> Ledger:
     ledger: Ledger = request.app.state.ledger
     return ledger
 
@@ -36,7 +40,7 @@ async def caller_of(
     """Who calls; raises TokenRefused."""
     if credentials is None:
         raise TokenRefused(reason="none was sent")
-    return await ledger_of(request).tokens.caller(credentials.credentials)
+    return await _ledger(request).tokens.caller(credentials.credentials)
 
 
 TheLedger = Annotated[Ledger, Depends(ledger_of)]

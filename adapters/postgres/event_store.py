@@ -12,7 +12,7 @@ from adapters.event_mapping import decoded
 from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.group_commit import GroupCommit
 from adapters.postgres.stream_cache import StreamCache
-from domain.ledger import LedgerAggregate
+from domain.ledger import LedgerAggregate, LedgerEvent
 from services.ports import CommandContext, Outcome, Position, SealedRecord
 
 _LOAD: Final = """
@@ -36,6 +36,19 @@ class PostgresEventStore:
 
     async def load(self, *ids: UUID, context: CommandContext | None = None) -> LoadedStreams:
         """See services.ports.EventStore."""
+        return LoadedStreams(*await self._read(ids, context))
+
+    async def history(self, id: UUID, version: int) -> Sequence[LedgerEvent]:
+        """The stream's events up to this version, which was stored; without a query where they are known."""
+        known = self._cache.known(id)
+        if len(known) < version:
+            streams, _ = await self._read((id,))
+            known = streams[id]
+        return known[:version]
+
+    async def _read(
+        self, ids: Sequence[UUID], context: CommandContext | None = None
+    ) -> tuple[dict[UUID, list[LedgerEvent]], Outcome | None]:
         keyed = context is not None and context.idempotency_key is not None
         known = {id: self._cache.known(id) for id in ids}
         parameters = {
@@ -56,7 +69,7 @@ class PostgresEventStore:
                 event = decoded(topic, state)
                 streams.setdefault(id, []).append(event)
                 self._cache.add(id, version, event)
-        return LoadedStreams(streams, done)
+        return streams, done
 
     async def append(
         self,
@@ -71,6 +84,8 @@ class PostgresEventStore:
         append = prepared_append(aggregates, context, unchanged, vault, subject, self._partitions)
         if append.events:
             position = await self._writer.append(append)
+            for event in append.events:
+                self._cache.add(event.stream, event.version, decoded(event.topic, event.state))
         else:  # all of it was recorded before: there is nothing to wait for
             position = Position(0, partition_of(subject.account_id, self._partitions))
         return Outcome(append.result_kind, append.result_id, append.result_version, position)

@@ -6,7 +6,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, LiteralString, TypeVar
 from uuid import UUID
 
@@ -14,10 +14,12 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import args_row
 from psycopg_pool import AsyncConnectionPool
 
-from adapters.log.event_log import LogRecord
 from adapters.postgres.availability import reporting_unavailability
-from adapters.postgres.projecting import RowStore, recorded
+from adapters.postgres.event_store import PostgresEventStore
+from adapters.postgres.projecting import RowStore
 from adapters.postgres.wakeups import READ_MODELS, Wakeups
+from domain.envelope import Actor, Recorded, Role
+from domain.ledger import LedgerEvent
 from projections.fold import Projection, RowKey, Table
 from projections.portal import (
     AccountRow,
@@ -115,11 +117,6 @@ WHERE account_id = %(account)s
   AND (%(first)s::int8 IS NULL OR (position, event_id) > (%(first)s::int8, %(second)s::uuid))
 ORDER BY position, event_id LIMIT %(limit)s
 """
-_STREAM: Final = """
-SELECT notification_id, partition, 0, originator_id, originator_version, topic, state, event_id, account_id,
-       recorded_at, effective_at, actor_id, actor_role, on_behalf_of, correlation_id, causation_id, idempotency_key
-FROM ledger.events WHERE originator_id = %s AND originator_version <= %s ORDER BY originator_version
-"""
 _REACHED: Final = "SELECT position FROM projecting.checkpoints WHERE projection = %s AND partition = %s"
 
 
@@ -146,9 +143,11 @@ class _Listing(Generic[Row]):
 class PortalQueries:
     """What the API and the pages read."""
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection], wakeups: Wakeups) -> None:
-        """Read through this pool."""
-        self._pool, self._wakeups = pool, wakeups
+    def __init__(
+        self, pool: AsyncConnectionPool[AsyncConnection], wakeups: Wakeups, events: PostgresEventStore
+    ) -> None:
+        """Read through this pool; `events` tells what a command just wrote, before it is projected."""
+        self._pool, self._wakeups, self._events = pool, wakeups, events
         self._stores = {table.name: RowStore(portal.name, table) for table in portal.tables.values()}
         self._accounts = _Listing(_ACCOUNTS, accounts, ("number", "account_id"), _text)
         self._subscriptions = _Listing(_SUBSCRIPTIONS, subscriptions, ("number", "subscription_id"), _text)
@@ -274,14 +273,35 @@ class PortalQueries:
         return found.get(id)
 
     async def _as_of(self, table: Table[Row], id: UUID, version: int) -> Row:
-        async with reporting_unavailability(), self._pool.connection() as connection:
-            stored = await (await connection.execute(_STREAM, (id, version), prepare=True, binary=True)).fetchall()
         one_table = Projection("as_of", 1, table)
         rows: dict[RowKey, Any] = {}
-        for values in stored:
-            one_table.apply(rows, recorded(LogRecord(*values)))
+        for event in await self._events.history(id, version):
+            one_table.apply(rows, _by_itself(event))
         row: Row = rows[RowKey(table.name, id)]
         return row
+
+
+_NOBODY: Final = Actor("", Role.SERVICE)
+_NO_ID: Final = UUID(int=0)
+_NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def _by_itself(event: LedgerEvent) -> Recorded:
+    """The event without its envelope: the tables that a command is answered from look at nothing else."""
+    return Recorded(
+        0,
+        0,
+        0,
+        _NO_ID,
+        _NO_ID,
+        _NO_TIME,
+        _NOBODY,
+        None,
+        correlation_id=_NO_ID,
+        causation_id=_NO_ID,
+        idempotency_key=None,
+        event=event,
+    )
 
 
 def _cursor_of(first: object, second: UUID) -> str:

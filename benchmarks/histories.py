@@ -203,14 +203,18 @@ class Company:
         return prepared_append(aggregates, context, (), tuple(vault), result or aggregates[0], PARTITIONS)
 
 
-def completed_orders(orders: int, orders_each: int = 20) -> Iterator[Append]:
-    """So many orders from cart to receipt, by companies that order `orders_each` one after the other, 50 at a time."""
-    series = ReceiptSeries(id=receipt_series_id(RULES.seller, 2026), seller=RULES.seller, year=2026, timestamp=BEGAN)
-    opening = CommandContext(uuid5(series.id, "open"), WORKER, BEGAN, series.id, series.id)
+def completed_orders(orders: int, orders_each: int = 20, year: int = BEGAN.year) -> Iterator[Append]:
+    """So many orders from cart to receipt, by companies that order `orders_each` one after the other, 50 at a time.
+
+    Each `year` has companies and a receipt series of its own.
+    """
+    began = BEGAN.replace(year=year)
+    series = ReceiptSeries(id=receipt_series_id(RULES.seller, year), seller=RULES.seller, year=year, timestamp=began)
+    opening = CommandContext(uuid5(series.id, "open"), WORKER, began, series.id, series.id)
     yield prepared_append([series], opening, (), (), series, PARTITIONS)
 
     def life(number: int) -> Iterator[Append]:
-        company = Company(number)
+        company = Company(year * 100_000 + number, began + timedelta(seconds=number))
         yield from company.opened()
         for _ in range(min(orders_each, orders - number * orders_each)):
             yield from company.placed()

@@ -31,6 +31,11 @@ class BenchServer:
         """As the role that the product connects as."""
         return self.server.url(APPLICATION, database)
 
+    def restart(self) -> None:
+        """Stop and start it again, on the same data."""
+        self.server.stop()
+        embedded.start(self.folder)
+
     def program(self, name: str, *arguments: str) -> str:
         """What a program of PostgreSQL prints; raises CalledProcessError if it fails."""
         path = embedded.find_binaries() / name

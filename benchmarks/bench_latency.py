@@ -1,0 +1,80 @@
+"""From a command to its effect in the portal, at 50 commands a second for a minute, beyond an idle round trip."""
+
+import asyncio
+import json
+import os
+import statistics
+import time
+from typing import Final
+
+from rich.console import Console
+from rich.progress import track
+
+from benchmarks.figures import Figure
+from benchmarks.portal import BARE_BODY, Admin, Portal, served
+from benchmarks.requests import Connection
+from benchmarks.servers import bench_server
+
+A_SECOND: Final = 50
+SECONDS: Final = int(os.environ.get("BENCH_SECONDS", "60"))
+CONNECTIONS: Final = 16
+IDLE_TRIPS: Final = 200
+REACH_MILLISECONDS: Final = 25
+
+
+def measured(out: Console) -> list[Figure]:
+    """The 99th percentile, in milliseconds."""
+    return asyncio.run(_measured(out))
+
+
+async def _measured(out: Console) -> list[Figure]:
+    with bench_server() as server:
+        async with served(server, CONNECTIONS, 60) as portal:
+            idle = [await _idle_trip(portal) for _ in track(range(IDLE_TRIPS), "idle round trips", console=out)]
+            base = statistics.median(idle)
+            visible = sorted(await _visible(portal, out))
+    beyond = [(seconds - base) * 1000 for seconds in visible]
+    p50, p99 = beyond[len(beyond) // 2], beyond[int(len(beyond) * 0.99)]
+    note = (
+        f"{len(beyond):,} commands, p50 {p50:.1f} ms, worst {beyond[-1]:.1f} ms; idle round trip {base * 1000:.1f} ms"
+    )
+    return [Figure("latency.direct_p99", p99, "ms", REACH_MILLISECONDS, at_most=True, note=note)]
+
+
+async def _idle_trip(portal: Portal) -> float:
+    """A command's and a query's way over the wire, when neither does anything."""
+    async with Connection(portal.port) as connection:
+        await connection.send("GET", "/bare")
+        began = time.perf_counter()
+        await connection.send("POST", "/bare", BARE_BODY)
+        await connection.send("GET", "/bare")
+        return time.perf_counter() - began
+
+
+async def _visible(portal: Portal, out: Console) -> list[float]:
+    """For each command the seconds from its sending until a query that waits for it answers with its effect."""
+    took: list[float] = []
+    due = asyncio.Queue[float]()
+
+    async def admin_at_work(admin: Admin) -> None:
+        async with Connection(portal.port, admin.token) as connection:
+            while (at := await due.get()) >= 0:
+                issued = await admin.quote(connection)
+                token, id = issued.headers["seatledger-position"], json.loads(issued.body)["id"]
+                seen = await connection.send("GET", f"/v1/quotes/{id}", Seatledger_Wait_For=token)
+                took.append(time.perf_counter() - at)  # from when it was due: a queue before it counts
+                if seen.status != 200 or json.loads(seen.body)["id"] != id:
+                    message = f"{seen.status} {seen.body[:200]!r}"
+                    raise RuntimeError(message)
+
+    async with asyncio.TaskGroup() as admins:
+        for admin in portal.admins:
+            admins.create_task(admin_at_work(admin))
+        began = time.perf_counter()
+        for number in track(range(A_SECOND * SECONDS), f"{A_SECOND} commands a second", console=out):
+            at = began + number / A_SECOND
+            await asyncio.sleep(max(0.0, at - time.perf_counter()))
+            due.put_nowait(at)
+        for _ in portal.admins:
+            due.put_nowait(-1)
+    return took

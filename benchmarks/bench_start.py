@@ -19,7 +19,8 @@ REACH_SECONDS: Final = 5
 
 def measured(out: Console) -> list[Figure]:
     """The medians, in seconds."""
-    first, again = [], []
+    first: list[float] = []
+    again: list[float] = []
     for number in range(PASSES):
         with tempfile.TemporaryDirectory(prefix="seatledger-bench-") as name:
             folder = Path(name) / "data"

@@ -112,7 +112,9 @@ def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups
     sandbox = Sandbox(
         books=books,
         identity=SandboxIdentity(books),
-        payments=SandboxPayments(books, clock),
+        payments=SandboxPayments(
+            books, clock, action_url=f"http://localhost:{settings.port}/sandbox/bank/{{intent_id}}"
+        ),
         admin_directory=SandboxAdminDirectory(books),
         provisioning=SandboxProvisioning(books),
         mailer=SandboxMailer(books, clock, settings.seller_email),

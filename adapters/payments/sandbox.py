@@ -364,6 +364,11 @@ class SandboxPayments:
                 raise PaymentRefused(code="payment_intent_unexpected_state")
         return self._shown(page)
 
+    async def look(self, intent_id: str) -> PaymentIntent | None:
+        """What the bank's page shows its holder: the intent as it is, whatever the gateway tells others; None: none."""
+        document = await self._books.read(LEDGER, intent_id)
+        return self._shown(_Page.model_validate(document).as_of(await self._clock.now())) if document else None
+
     async def movements(self) -> list[Movement]:
         """The ledger: all movements in order of time, those of holds that ended by themselves included."""
         now = await self._clock.now()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import httpx2
@@ -19,7 +20,7 @@ from adapters.vat_ids import StdnumVatIds
 from domain.account import RestrictionReason
 from domain.products import Product
 from domain.quote import QuoteOrigin
-from services.ports import Mail
+from services.ports import CounterpartyUnavailable, Mail, OutcomeUnknown, PaymentIntent, PaymentStatus
 
 pytestmark = pytest.mark.system
 
@@ -119,7 +120,9 @@ async def test_every_page_is_shown_before_anything_has_happened(app: FastAPI) ->
         assert (await browser.get("/sandbox/assets/sandbox.css")).headers["Content-Type"].startswith("text/css")
 
 
-@pytest.mark.parametrize("path", ["/", "/sandbox/people", "/sandbox/token/anna.weber", "/sandbox/inbox.json"])
+@pytest.mark.parametrize(
+    "path", ["/", "/sandbox/people", "/sandbox/token/anna.weber", "/sandbox/inbox.json", "/sandbox/script"]
+)
 @pytest.mark.parametrize(
     ("host", "source"),
     [("evil.example", "127.0.0.1"), ("192.0.2.7", "127.0.0.1"), ("localhost", "192.0.2.7"), ("localhost", "nowhere")],
@@ -152,3 +155,82 @@ async def test_mail_is_shown_without_the_right_to_do_anything(ledger: Ledger, ap
 async def test_the_api_contract_does_not_name_the_sandbox(app: FastAPI) -> None:
     async with client(app) as browser:
         assert not [path for path in (await browser.get("/openapi.json")).json()["paths"] if "sandbox" in path]
+
+
+async def awaiting(ledger: Ledger) -> PaymentIntent:
+    """A payment that its card's holder must confirm."""
+    payments = ledger.sandbox.payments
+    intent = await payments.create_intent(str(uuid4()), uuid4(), 1, 44898, "EUR", "tok_action_required")
+    return await payments.confirm(intent.id)
+
+
+async def test_the_cards_holder_confirms_at_the_page_that_the_payment_links_to(ledger: Ledger, app: FastAPI) -> None:
+    intent = await awaiting(ledger)
+    link = httpx2.URL(str(intent.action_url))
+    assert (link.host, link.port) == ("localhost", 8080)
+    async with client(app) as browser:
+        asked = await browser.get(link.path)
+        assert "€448.98" in asked.text
+        assert "Confirm the payment</button>" in asked.text
+        assert "form-action 'self'" in asked.headers["Content-Security-Policy"]
+        done = await browser.post(f"{link.path}/confirm", headers={"Sec-Fetch-Site": "same-origin"})
+        assert (done.status_code, done.headers["Location"]) == (303, link.path)
+        assert "Held on your card" in (await browser.get(link.path)).text
+        assert (await browser.post(f"{link.path}/confirm")).status_code == 303, "a second click is the same"
+        assert (await browser.post(f"{link.path}/refuse")).status_code == 409
+    assert (await ledger.sandbox.payments.retrieve(intent.id)).status is PaymentStatus.AUTHORISED
+
+
+async def test_the_cards_holder_may_refuse(ledger: Ledger, app: FastAPI) -> None:
+    intent = await awaiting(ledger)
+    async with client(app) as browser:
+        assert (await browser.post(f"/sandbox/bank/{intent.id}/refuse")).status_code == 303
+        assert "Not paid" in (await browser.get(f"/sandbox/bank/{intent.id}")).text
+        assert (await browser.post(f"/sandbox/bank/{intent.id}/confirm")).status_code == 409
+    assert (await ledger.sandbox.payments.retrieve(intent.id)).status is PaymentStatus.DECLINED
+
+
+async def test_another_site_can_not_confirm_and_an_unknown_payment_is_not_there(ledger: Ledger, app: FastAPI) -> None:
+    intent = await awaiting(ledger)
+    async with client(app) as browser:
+        path = f"/sandbox/bank/{intent.id}/confirm"
+        assert (await browser.post(path, headers={"Sec-Fetch-Site": "cross-site"})).status_code == 403
+        unknown = f"/sandbox/bank/pi_{'0' * 24}"
+        assert (await browser.get(unknown)).status_code == (await browser.post(f"{unknown}/confirm")).status_code == 404
+        assert (await browser.get("/sandbox/bank/pi_1")).status_code == 404
+    assert (await ledger.sandbox.payments.retrieve(intent.id)).status is PaymentStatus.ACTION_REQUIRED
+
+
+async def test_the_script_is_planned_and_cleared_over_http(ledger: Ledger, app: FastAPI) -> None:
+    async with client(app) as program:
+        plan = {"point": "payments.card", "moment": "before", "behaviour": "timeout", "times": None}
+        assert (await program.post("/sandbox/script", json=plan)).status_code == 204
+        for _ in range(2):
+            with pytest.raises(OutcomeUnknown):
+                await ledger.sandbox.payments.card("tok_visa")
+        assert (await program.delete("/sandbox/script/payments.card")).status_code == 204
+        assert (await ledger.sandbox.payments.card("tok_visa")).last_four == "4242"
+        once = {"point": "payments.card:tok_visa", "moment": "before", "behaviour": "unavailable"}
+        assert (await program.post("/sandbox/script", json=once)).status_code == 204
+        with pytest.raises(CounterpartyUnavailable):
+            await ledger.sandbox.payments.card("tok_visa")
+        assert (await ledger.sandbox.payments.card("tok_visa")).last_four == "4242"
+        assert (await program.get("/sandbox/script")).json() == {"paused": []}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"point": "payments.steal"},
+        {"behaviour": "explode"},
+        {"moment": "meanwhile"},
+        {"moment": "after"},
+        {"times": 0},
+        {"seconds": -1},
+        {"more": 1},
+    ],
+)
+async def test_what_can_not_be_planned_is_refused(app: FastAPI, wrong: dict[str, object]) -> None:
+    plan = {"point": "payments.card", "moment": "before", "behaviour": "reject", **wrong}
+    async with client(app) as program:
+        assert (await program.post("/sandbox/script", json=plan)).status_code == 422

@@ -1,14 +1,15 @@
 """Where the pages of the sandbox are. They hand out tokens and show mail, so they answer to this machine alone."""
 
-import ipaddress
 from email.message import EmailMessage
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Response
 from fastapi.responses import JSONResponse
 from pydantic import RootModel
 
 from adapters.http.callers import TheLedger
+from adapters.http.sandbox_pages.access import from_this_machine
+from adapters.http.sandbox_pages.steering import steering
 from adapters.http.sandbox_pages.viewing import ASSETS, mail_body, page, plain
 from adapters.ledger import Ledger
 from adapters.mail.sandbox import ReceivedMail
@@ -17,21 +18,9 @@ from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.ledger_status import latest_events, look
 
 _EVENTS_SHOWN = 20
-_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def _from_this_machine(request: Request) -> None:
-    """Refuse other machines, and other sites' names for this one (DNS rebinding)."""
-    client = request.client.host if request.client else ""
-    try:
-        local = ipaddress.ip_address(client).is_loopback
-    except ValueError:
-        local = False
-    if not local or request.url.hostname not in _LOCAL_NAMES:
-        raise HTTPException(403, "The sandbox's pages answer to this machine only: open them at http://localhost")
-
-
-_router = APIRouter(include_in_schema=False, dependencies=[Depends(_from_this_machine)])
+_router = APIRouter(include_in_schema=False, dependencies=[Depends(from_this_machine)])
 
 MailNumber = Annotated[int, Path(ge=1)]
 
@@ -39,6 +28,7 @@ MailNumber = Annotated[int, Path(ge=1)]
 def add_sandbox_pages(app: FastAPI) -> None:
     """Add them to the application of a ledger whose counterparties are the sandbox's."""
     app.include_router(_router)
+    app.include_router(steering)
 
 
 @_router.get("/")

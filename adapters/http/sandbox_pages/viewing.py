@@ -20,6 +20,7 @@ _PAGE: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "img-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
+_FORM: Final = {name: value.replace("form-action 'none'", "form-action 'self'") for name, value in _PAGE.items()}
 _MAIL: Final = {
     **_SAFE,
     # A mail may hold anything: it gets its inline styles and no right to run, load or lead elsewhere.
@@ -55,10 +56,10 @@ _environment = Environment(
 _environment.filters.update(instant=_instant, money=_ENGLISH.money, seats=_seats, product=_product)
 
 
-def page(template: str, values: Mapping[str, Any], status: int = 200) -> Response:
-    """A page of the sandbox from `templates/{template}.html.j2`."""
+def page(template: str, values: Mapping[str, Any], status: int = 200, *, forms: bool = False) -> Response:
+    """A page of the sandbox from `templates/{template}.html.j2`; `forms`: it may send some, to this site alone."""
     html = _environment.get_template(f"{template}.html.j2").render(values)
-    return Response(html, status, media_type="text/html", headers=_PAGE)
+    return Response(html, status, media_type="text/html", headers=_FORM if forms else _PAGE)
 
 
 def mail_body(html: str) -> Response:

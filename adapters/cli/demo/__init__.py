@@ -1,123 +1,89 @@
-"""`seatledger demo`: one order from the subscriptions tab to the receipt, on an instance that is thrown away."""
+"""`seatledger demo`: every way an order can go, in German, on an instance that is thrown away."""
 
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
+from collections.abc import Iterator, Sequence
 
 import httpx2
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
-from adapters.cli.demo.checking import Check, checks
-from adapters.cli.demo.walking import WalkFailed, gathered, walked
+from adapters.cli.demo.balancing import balanced
+from adapters.cli.demo.books import Books, gathered
+from adapters.cli.demo.checking import Check
+from adapters.cli.demo.instance import throw_away_instance
+from adapters.cli.demo.stage import Stage, WalkFailed
+from adapters.cli.demo.ways import WAYS, Way
 from adapters.cli.loop import run
-from adapters.postgres import embedded
-from adapters.settings import Settings, SettingsError
-
-_READY_SECONDS: Final = 60.0
-_STOP_SECONDS: Final = 30.0
 
 
 def run_demo(out: Console) -> bool:
     """Walk and check; False if a check failed. Raises SettingsError if no instance could be started."""
-    with _instance(out) as base:
+    with throw_away_instance(out) as base:
         return demonstrated(base, out)
 
 
 def demonstrated(base: str, out: Console) -> bool:
     """The same against an instance of `seatledger dev` at this address that nobody has ordered from."""
-    found: list[Check] = []
+    began, found = time.monotonic(), dict[str, list[Check]]()
 
     async def main() -> None:
         async with httpx2.AsyncClient(base_url=base, timeout=30) as client:
-            walk = await walked(client, out)
-            books = await gathered(client, walk)
-        out.rule("[bold]Quittung", align="left")
-        out.print(books.mails[-1].text if books.mails else "No mail came.", markup=False, highlight=False)
-        found.extend(checks(walk, books))
+            stage = Stage(client, out)
+            ways = await walked(stage)
+            for title, check in checks(ways, await looked_up(stage, ways)):
+                found.setdefault(title, []).append(check)
 
     try:
         run(main)
     except WalkFailed as failure:
-        out.print(f"✗ {failure}", style="red", markup=False, highlight=False)
+        out.print(Padding(Text(f"✗ {failure}", style="red"), (1, 0, 0, 0), expand=False))
         return False
-    return _reported(found, out)
+    return _reported(found, out, time.monotonic() - began)
 
 
-def _reported(found: list[Check], out: Console) -> bool:
+async def walked(stage: Stage) -> list[Way]:
+    """Walk all ways, one after the other. Raises WalkFailed."""
+    ways: list[Way] = []
+    for number, way in enumerate(WAYS, 1):
+        stage.way(f"{number}/{len(WAYS)}  {way.title}")
+        ways.append(await way.walked(stage))
+    return ways
+
+
+async def looked_up(stage: Stage, ways: Sequence[Way]) -> Books:
+    """What everybody says now. Raises WalkFailed if somebody doesn't answer."""
+    return await gathered(stage, [customer for way in ways for customer in way.customers])
+
+
+def checks(ways: Sequence[Way], books: Books) -> Iterator[tuple[str, Check]]:
+    """Every check with its way's title."""
+    for way in ways:
+        yield from ((way.title, check) for check in way.checks(books))
+    yield from (("Alle Wege", check) for check in balanced(ways, books))
+
+
+def _reported(found: dict[str, list[Check]], out: Console, seconds: float) -> bool:
+    out.print()
     out.rule("[bold]Checked from the API, the mail and the counterparties' own books", align="left")
-    step = ""
-    for check in found:
-        if check.step != step:
-            step = check.step
-            out.print(step, style="bold", markup=False, highlight=False)
-        if check.holds:
-            out.print(f"  ✓ {check.sentence}", style="green", markup=False, highlight=False)
-        else:
-            out.print(f"  ✗ {check.sentence}", style="red", markup=False, highlight=False)
-            out.print(f"      expected {check.expected!r}", markup=False, highlight=False)
-            out.print(f"      found    {check.found!r}", markup=False, highlight=False)
-    failed = sum(not check.holds for check in found)
-    said = f"{failed} of {len(found)} checks failed." if failed else f"All {len(found)} checks hold."
-    out.print(f"\n{said}", style="bold red" if failed else "bold green", highlight=False)
+    for title, its in found.items():
+        out.print(f"\n{title}", style="bold", markup=False, highlight=False)
+        step = ""
+        for check in its:
+            if check.step != step:
+                step = check.step
+                out.print(f"  {step}", markup=False, highlight=False)
+            _print_check(check, out)
+    every = [check for its in found.values() for check in its]
+    failed = sum(not check.holds for check in every)
+    out.print(f"\n{len(found) - 1} ways in {seconds:.0f} s.", highlight=False)
+    said = f"{failed} of {len(every)} checks failed." if failed else f"All {len(every)} checks hold."
+    out.print(said, style="bold red" if failed else "bold green", highlight=False)
     return not failed
 
 
-@contextmanager
-def _instance(out: Console) -> Iterator[str]:
-    """The address of a fresh `seatledger dev` of its own, erased at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="seatledger-demo-"))
-    port = _free_port()
-    # Nothing that the caller has set for his own ledger may reach this one.
-    inherited = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
-    with (folder / "terminal.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "adapters.cli.main", "dev"],
-            env={**inherited, "DATA_FOLDER": str(folder / "ledger"), "PORT": str(port)},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for the demo, which then ends it in good order
-        )
-    try:
-        began, base = time.monotonic(), f"http://127.0.0.1:{port}"
-        with out.status("Starting a throw-away instance"):
-            _wait_until_ready(process, base, folder / "terminal.log")
-        out.print(f"A throw-away instance is ready after {time.monotonic() - began:.1f} s.", highlight=False)
-        yield base
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        embedded.erase(folder / "ledger")
-        shutil.rmtree(folder)
-
-
-def _wait_until_ready(process: subprocess.Popen[bytes], base: str, log: Path) -> None:
-    give_up_at = time.monotonic() + _READY_SECONDS
-    while process.poll() is None and time.monotonic() < give_up_at:
-        try:
-            if httpx2.get(f"{base}/readyz").is_success:
-                return
-        except httpx2.TransportError:
-            time.sleep(0.05)
-    last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-    message = f"the throw-away instance did not start: {last.removeprefix('seatledger: ')}"
-    raise SettingsError(message)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _print_check(check: Check, out: Console) -> None:
+    mark, style = ("✓", "green") if check.holds else ("✗", "red")
+    out.print(Padding(Text(f"{mark} {check.sentence}", style=style), (0, 0, 0, 4), expand=False))
+    if not check.holds:
+        out.print(Padding(Text(f"expected {check.expected!r}\nfound    {check.found!r}"), (0, 0, 0, 6), expand=False))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 
-from adapters.cli.demo.people import ACCOUNT_SERVICES, Customer, signed_in
+from adapters.cli.demo.people import ACCOUNT_SERVICES, Customer, Person, signed_in
 from adapters.cli.demo.stage import Answer, Stage
 
 
@@ -77,7 +77,7 @@ async def gathered(stage: Stage, customers: Iterable[Customer]) -> Books:
     staff = await signed_in(stage, ACCOUNT_SERVICES)
     messages = (await staff.got("/sandbox/inbox.json")).json()["messages"]
     return Books(
-        accounts={each.account["id"]: await _account(each) for each in customers},
+        accounts={each.account["id"]: await _account(Person(stage, each.token), each.path) for each in customers},
         mails=[_mail(each, (await staff.got(f"/sandbox/inbox/{each['number']}/raw")).content) for each in messages],
         movements=(await staff.got("/sandbox/books/payments")).json()["movements"],
         provisioned=(await staff.got("/sandbox/books/provisioning")).json()["subscriptions"],
@@ -86,15 +86,15 @@ async def gathered(stage: Stage, customers: Iterable[Customer]) -> Books:
     )
 
 
-async def _account(customer: Customer) -> AccountBooks:
-    orders = await customer.listed(f"{customer.path}/orders")
+async def _account(admin: Person, path: str) -> AccountBooks:
+    orders = await admin.listed(f"{path}/orders")
     return AccountBooks(
-        account=(await customer.got(customer.path)).json(),
-        subscriptions=_by_id(await customer.listed(f"{customer.path}/subscriptions")),
-        quotes=_by_id(await customer.listed(f"{customer.path}/quotes")),
+        account=(await admin.got(path)).json(),
+        subscriptions=_by_id(await admin.listed(f"{path}/subscriptions")),
+        quotes=_by_id(await admin.listed(f"{path}/quotes")),
         orders=_by_id(orders),
-        receipts={each["id"]: await _receipt(customer, each) for each in orders if each["receipt_number"]},
-        timeline=await customer.timeline(),
+        receipts={each["id"]: await _receipt(admin, each) for each in orders if each["receipt_number"]},
+        timeline=await admin.listed(f"{path}/timeline"),
     )
 
 
@@ -102,12 +102,12 @@ def _by_id(items: Iterable[Answer]) -> dict[str, Answer]:
     return {each["id"]: each for each in items}
 
 
-async def _receipt(customer: Customer, order: Answer) -> Receipt:
+async def _receipt(admin: Person, order: Answer) -> Receipt:
     path = f"/v1/orders/{order['id']}/receipt"
     return Receipt(
-        view=(await customer.got(path)).json(),
-        text=(await customer.got(path, Accept="text/plain")).text,
-        html=(await customer.got(path, Accept="text/html")).text,
+        view=(await admin.got(path)).json(),
+        text=(await admin.got(path, Accept="text/plain")).text,
+        html=(await admin.got(path, Accept="text/html")).text,
     )
 
 

@@ -22,7 +22,7 @@ class Person:
 
     def __init__(self, stage: Stage, token: str) -> None:
         """`token` says who."""
-        self.stage, self._token = stage, token
+        self.stage, self.token = stage, token
 
     async def got(self, path: str, **headers: str) -> httpx2.Response:
         """What is there. Raises WalkFailed."""
@@ -55,7 +55,7 @@ class Person:
         return await self.stage.client.post(path, headers=known, json=body)
 
     def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._token}", **{name.replace("_", "-"): more[name] for name in more}}
+        return {"Authorization": f"Bearer {self.token}", **{name.replace("_", "-"): more[name] for name in more}}
 
 
 async def signed_in(stage: Stage, login: str) -> Person:

@@ -67,7 +67,7 @@ class OutcomeUnknown:
         customer = self.customer
         for each, quote, order in zip(_TRIES, self.quotes, self.placed, strict=True):
             wanted = expected(quote, customer, each.cart, SPANISH_REVERSE_CHARGE)
-            yield from amounts("Angebot", "the quote", quote, wanted)
+            yield from amounts("Angebot", "the quote", books.of(customer).quotes[quote["id"]], wanted)
             yield from completed(customer, books, order, wanted, each.last_four)
             intents = {movement["intent_id"] for movement in books.moved(order)}
             tries = (books.of(customer).orders[order["id"]]["attempts"], len(intents))

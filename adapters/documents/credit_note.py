@@ -12,7 +12,7 @@ from domain.tax import TaxCategory
 from services.ports import CreditNoteContent
 from services.vault_records import CreditNoteDocument
 
-TEMPLATE_VERSION: Final = "credit_note.1"
+TEMPLATE_VERSION: Final = "credit_note.2"
 """Changes with any byte that a credit note would show; a test holds the bytes of each version."""
 
 

@@ -20,6 +20,9 @@ SOURCE: Final = "en"
 """The language of the templates, which needs no catalogue."""
 
 _NO_BREAK_SPACE: Final = "\N{NO-BREAK SPACE}"
+_TIME_OF_DAY: Final = {"de": "{time} Uhr ({zone})"}
+"""CLDR leaves out the word that German letters don't."""
+
 _BASIS_POINT: Final = -4  # as a power of ten
 
 
@@ -80,13 +83,14 @@ class Language:
         >>> from datetime import UTC
         >>> at = datetime(2026, 3, 5, 13, 5, tzinfo=UTC)
         >>> Language("de").time(at, "Europe/Berlin"), Language("en").time(at, "Asia/Tokyo")
-        ('14:05 MEZ', '10:05\u202fPM JST')
+        ('14:05 Uhr (MEZ)', '10:05\u202fPM JST')
         """
         there = instant.astimezone(ZoneInfo(time_zone))
         zone = get_timezone_name(there, width="short", locale=self.locale)
         if zone[0] in "+-":  # CLDR has no short name in this language; the zone's own is plainer than an offset
             zone = there.tzname() or zone
-        return f"{format_time(there, 'short', tzinfo=there.tzinfo, locale=self.locale)} {zone}"
+        time = format_time(there, "short", tzinfo=there.tzinfo, locale=self.locale)
+        return _TIME_OF_DAY.get(self.code, "{time} {zone}").format(time=time, zone=zone)
 
     def percent(self, basis_points: int) -> str:
         r"""The rate with as many decimals as it has.

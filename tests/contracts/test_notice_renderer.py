@@ -93,7 +93,7 @@ def test_no_two_languages_and_no_two_kinds_say_the_same(renderer: NoticeRenderer
         ("insufficient_funds", "Limit oder Guthaben reichen", "its limit or balance does not cover"),
         ("expired_card", "Sie ist abgelaufen", "it has expired"),
         ("card_declined", "Die Bank hat die Zahlung abgelehnt", "the bank declined the payment"),
-        (None, "Die Bank hält den Betrag nicht mehr bereit", "the bank no longer holds the amount"),
+        (None, "Der Betrag ist bei der Bank nicht mehr vorgemerkt", "the bank no longer holds the amount"),
     ],
 )
 def test_a_declined_payment_says_why(
@@ -106,7 +106,7 @@ def test_a_declined_payment_says_why(
 
 def test_a_deadline_is_told_in_the_customers_time(renderer: NoticeRenderer, form: str) -> None:
     content = notice(NoticeKind.PAYMENT_DECLINED)
-    assert "Geht bis zum 12. März 2026, 14:05 MEZ, keine Zahlung ein" in as_read(renderer, content, form)
+    assert "Geht bis zum 12. März 2026, 14:05 Uhr (MEZ), keine Zahlung ein" in as_read(renderer, content, form)
     abroad = replace(content, locale="en", time_zone="America/New_York")
     assert "Without a payment by March 12, 2026, 9:05\N{NARROW NO-BREAK SPACE}AM EDT" in as_read(renderer, abroad, form)
 
@@ -142,7 +142,10 @@ def test_a_link_that_is_not_secure_is_not_passed_on(renderer: NoticeRenderer, li
 def test_each_line_says_whether_its_seats_were_added(renderer: NoticeRenderer, form: str) -> None:
     german = as_read(renderer, notice(NoticeKind.LINES_REJECTED), form).replace(" , ", ", ")
     assert "Abonnement S-goto_meeting, hinzugefügt" in german
-    assert "Abonnement S-goto_webinar, nicht hinzugefügt" in german
+    assert "10 + 2 = 12" in german
+    assert "Abonnement S-goto_webinar, 5 Sitze nicht hinzugefügt" in german
+    assert "25 + 0 = 25" in german
+    assert "30" not in german
 
 
 @pytest.mark.parametrize(
@@ -152,8 +155,8 @@ def test_each_line_says_whether_its_seats_were_added(renderer: NoticeRenderer, f
         ("nothing could be provisioned", "keiner der bestellten Sitze"),
         ("customer_request", "wie gewünscht storniert"),
         ("duplicate", "doppelt aufgegeben"),
-        ("fraud_suspected", "von den Corporate Account Services storniert"),
-        (None, "von den Corporate Account Services storniert"),
+        ("fraud_suspected", "von unserem Team Corporate Account Services storniert"),
+        (None, "von unserem Team Corporate Account Services storniert"),
     ],
 )
 def test_a_cancellation_says_why_but_suspects_nobody(

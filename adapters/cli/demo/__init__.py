@@ -5,14 +5,12 @@ from collections.abc import Iterator, Sequence
 
 import httpx2
 from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
 from adapters.cli.demo.balancing import balanced
 from adapters.cli.demo.books import Books, gathered
 from adapters.cli.demo.checking import Check
 from adapters.cli.demo.instance import throw_away_instance
-from adapters.cli.demo.stage import Stage, WalkFailed
+from adapters.cli.demo.stage import Stage, WalkFailed, indented
 from adapters.cli.demo.ways import WAYS, Way
 from adapters.cli.loop import run
 
@@ -37,7 +35,8 @@ def demonstrated(base: str, out: Console) -> bool:
     try:
         run(main)
     except WalkFailed as failure:
-        out.print(Padding(Text(f"✗ {failure}", style="red"), (1, 0, 0, 0), expand=False))
+        out.print()
+        indented(out, f"✗ {failure}", 0, "red")
         return False
     return _reported(found, out, time.monotonic() - began)
 
@@ -84,6 +83,6 @@ def _reported(found: dict[str, list[Check]], out: Console, seconds: float) -> bo
 
 def _print_check(check: Check, out: Console) -> None:
     mark, style = ("✓", "green") if check.holds else ("✗", "red")
-    out.print(Padding(Text(f"{mark} {check.sentence}", style=style), (0, 0, 0, 4), expand=False))
+    indented(out, f"{mark} {check.sentence}", 4, style)
     if not check.holds:
-        out.print(Padding(Text(f"expected {check.expected!r}\nfound    {check.found!r}"), (0, 0, 0, 6), expand=False))
+        indented(out, f"expected {check.expected!r}\nfound    {check.found!r}", 6)

@@ -240,5 +240,5 @@ class Customer(Person):
         messages = (await self.got("/sandbox/inbox.json")).json()["messages"]
         own = [each for each in messages if each["recipient"] == address]
         for each in own[self._mails :]:
-            self.stage.fact(f"E-Mail an {address}: {each['subject']}", "yellow")
+            self.stage.fact(f"E-Mail: {each['subject']}", "yellow")
         self._mails = len(own)

@@ -86,7 +86,8 @@ def happened(customer: Customer, books: Books, *types: str) -> Iterator[Check]:
     came = [each for each in customer.types if each not in mailed]
     yield Check("Ereignisse", f"{len(wanted)} facts, each once and in this order", wanted, came)
     sent = sorted(each for each in customer.types if each in mailed)
-    yield Check("Ereignisse", "and the mails about them", sorted(each for each in types if each in mailed), sent)
+    due = sorted(each for each in types if each in mailed)
+    yield Check("Ereignisse", f"and {len(due) or 'no'} sent mail{'' if len(due) == 1 else 's'}", due, sent)
     yield from remembered(customer, books)
 
 

@@ -1,5 +1,6 @@
 """Where the demo plays: the instance it talks to, the terminal it prints on, and the step it is at."""
 
+import textwrap
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -7,7 +8,6 @@ from typing import Any, Final
 
 import httpx2
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from adapters.documents.languages import Language
@@ -53,7 +53,7 @@ class Stage:
 
     def fact(self, said: str, style: str = "") -> None:
         """What the person at the portal sees."""
-        self.out.print(Padding(Text(said, style=style), (0, 0, 0, 2), expand=False))
+        indented(self.out, said, 2, style)
 
     def event(self, item: Answer) -> None:
         """An event as it came."""
@@ -72,6 +72,17 @@ class Stage:
         except (ValueError, KeyError, TypeError):
             said = f"HTTP {answer.status_code}"
         raise WalkFailed(self.step, said)
+
+
+def indented(out: Console, said: str, by: int, style: str = "") -> None:
+    """Print it so far to the right, and all lines of it."""
+    margin = " " * by
+    for line in said.splitlines():
+        wrapped = textwrap.wrap(
+            line, out.width, initial_indent=margin, subsequent_indent=margin, break_long_words=False
+        )
+        for each in wrapped:
+            out.print(Text(each, style=style), soft_wrap=True)
 
 
 def money(amount: Answer) -> str:

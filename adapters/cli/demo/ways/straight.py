@@ -46,7 +46,7 @@ class StraightWay(StraightAnswers):
 
         stage.heading("Quittung")
         receipt = await customer.got(f"/v1/orders/{prepared['id']}/receipt", Accept="text/plain")
-        stage.out.print(receipt.text, markup=False, highlight=False)
+        stage.out.print(receipt.text.rstrip(), markup=False, highlight=False)
         return cls(customer, preview, stored, quote, prepared, reviewed.json(), placed)
 
     def checks(self, books: Books) -> Iterator[Check]:

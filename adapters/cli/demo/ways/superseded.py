@@ -47,8 +47,8 @@ class Superseded:
         await customer.previewed(cart)
         refusal = await customer.refused(f"{customer.path}/quotes", {"lines": cart, "replaces": None})
         lost = dict((await customer.got(f"/v1/quotes/{refusal['open_quote_id']}")).json())
-        stage.fact(f"Angebot {lost['number']} ist noch offen. Speichern Sie den neuen Warenkorb, verfällt es:")
-        stage.fact(f"verloren gehen gesamt {money(lost['gross'])}")
+        stage.fact(f"Angebot {lost['number']} über {money(lost['gross'])} ist noch offen.", "yellow")
+        stage.fact("Es verfällt, wenn Sie den neuen Warenkorb speichern.", "yellow")
 
         b = await customer.saved(cart, replaces=lost["id"])
         stage.heading("Angebot ablehnen")

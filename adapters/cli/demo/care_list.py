@@ -5,7 +5,7 @@ import time
 from typing import Final
 
 from adapters.cli.demo.people import Person
-from adapters.cli.demo.stage import Answer
+from adapters.cli.demo.stage import Answer, indented
 
 _PATIENCE: Final = 10.0
 
@@ -20,7 +20,7 @@ async def looked_after(staff: Person, order: Answer, *wanted: str) -> list[Answe
         await asyncio.sleep(0.05)
     for each in entries:
         staff.stage.fact(f"{each['care']}: {each['happened']}", "magenta")
-        staff.stage.fact(f"  → {each['to_do']}", "magenta")
+        indented(staff.stage.out, f"→ {each['to_do']}", 4, "magenta")
     if not entries:
         staff.stage.fact("nichts von dieser Bestellung auf der Liste", "magenta")
     return entries

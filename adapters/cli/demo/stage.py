@@ -76,13 +76,10 @@ class Stage:
 
 def indented(out: Console, said: str, by: int, style: str = "") -> None:
     """Print it so far to the right, and all lines of it."""
-    margin = " " * by
+    wrapper = textwrap.TextWrapper(out.width - by, break_long_words=False, break_on_hyphens=False)
     for line in said.splitlines():
-        wrapped = textwrap.wrap(
-            line, out.width, initial_indent=margin, subsequent_indent=margin, break_long_words=False
-        )
-        for each in wrapped:
-            out.print(Text(each, style=style), soft_wrap=True)
+        for each in wrapper.wrap(line):
+            out.print(Text(" " * by + each, style=style), soft_wrap=True)
 
 
 def money(amount: Answer) -> str:

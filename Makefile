@@ -18,7 +18,7 @@ help:
 run: $(STAMP) ## everything in one terminal: embedded PostgreSQL, sample accounts, API, workers, inbox (PORT=8080)
 	@exec $(BIN)/seatledger dev
 
-demo: $(STAMP) ## walk the help article in German on a throw-away instance and check every step
+demo: $(STAMP) ## walk every way an order can go, in German on a throw-away instance, and check each from all books
 	@exec $(BIN)/seatledger demo
 
 test: $(STAMP) check ## everything that must hold: checks, unit and system tests, coverage

@@ -56,7 +56,7 @@ def dev() -> None:
 
 @app.command()
 def demo() -> None:
-    """Walk every way an order can go, in German on a throw-away instance, and check each from all the books there are."""
+    """Walk every way an order can go, in German on a throw-away instance, and check each from all books there are."""
     from adapters.cli.demo import run_demo  # noqa: PLC0415
 
     with plain_errors():

@@ -26,6 +26,7 @@ from adapters.postgres import schema
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
 from adapters.postgres.projecting import ProjectionWorker
+from adapters.postgres.read_model_tables import outdated
 from adapters.postgres.read_models import PortalQueries
 from adapters.postgres.sandbox_books import PostgresBooks
 from adapters.postgres.vault import PostgresVault
@@ -34,10 +35,9 @@ from adapters.postgres.work_lists import PostgresWorkList
 from adapters.provisioning.sandbox import SandboxProvisioning
 from adapters.settings import Settings, SettingsError
 from adapters.vat_ids import StdnumVatIds
-from projections.care import care
+from projections.catalogue import PROJECTIONS
 from projections.fulfilment_todo import fulfilment_todo
 from projections.notices_todo import notices_todo
-from projections.portal import portal
 from projections.receipts_todo import receipts_todo
 from projections.timers import timers
 from services.accounts import Accounts
@@ -53,8 +53,6 @@ from services.renewing import Renewing
 from services.timing import Timers
 from services.working import Pace, Work, Worker
 
-PROJECTIONS = (portal, fulfilment_todo, receipts_todo, notices_todo, timers, care)
-
 Pool = AsyncConnectionPool[AsyncConnection]
 
 
@@ -64,10 +62,12 @@ def owner_name() -> str:
 
 
 def check_schema(url: str, settings: Settings) -> None:
-    """Raise SchemaError unless the database is what this version needs."""
+    """Raise SchemaError unless the database, and every read model in it, is what this version needs."""
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             schema.check(connection, settings.partitions)
+            for said in outdated(connection).values():
+                raise schema.SchemaError(said)
     except psycopg.OperationalError as error:
         message = f"DATABASE_URL: the database does not answer: {str(error).splitlines()[0]}"
         raise schema.SchemaError(message) from None

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from adapters.log.event_log import LogRecord
+from domain.envelope import Actor, Recorded, Role
 from domain.history import EVENT_CLASSES
 from domain.ledger import LedgerEvent
 
@@ -46,3 +48,26 @@ def decoded(topic: str, state: bytes) -> LedgerEvent:
         message = f"{topic}: {wrong}"
         raise MalformedEvent(message) from None
     return event
+
+
+def recorded(record: LogRecord) -> Recorded:
+    """The record with its event decoded; raises UnknownEvent or MalformedEvent."""
+    try:
+        role = Role(record.actor_role)
+    except ValueError:
+        message = f"{record.topic}: unknown actor_role"
+        raise MalformedEvent(message) from None
+    return Recorded(
+        position=record.position,
+        partition=record.partition,
+        previous=record.previous,
+        event_id=record.event_id,
+        account_id=record.account_id,
+        recorded_at=record.recorded_at,
+        actor=Actor(record.actor_id, role),
+        on_behalf_of=record.on_behalf_of,
+        correlation_id=record.correlation_id,
+        causation_id=record.causation_id,
+        idempotency_key=record.idempotency_key,
+        event=decoded(record.topic, record.state),
+    )

@@ -15,6 +15,7 @@ class Care(StrEnum):
     REFUND_FAILED = "refund_failed"
     RECEIPT_UNDELIVERABLE = "receipt_undeliverable"
     NOTICE_UNDELIVERABLE = "notice_undeliverable"
+    PARKED = "parked"
 
     @property
     def happened(self) -> str:
@@ -63,5 +64,9 @@ _WORDS = {
     Care.NOTICE_UNDELIVERABLE: (
         "A mail about an order or a quote can't be delivered to the billing contact.",
         "Get the right address and change the billing contact; call the customer if it is urgent.",
+    ),
+    Care.PARKED: (
+        "A part of Seatledger could not take an event of the account. What it shows or works off for it stands still.",
+        "Tell the operators: `seatledger parked show` says what is wrong, `seatledger parked retry` goes on after it.",
     ),
 }

@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.event_store import PostgresEventStore
-from adapters.postgres.projecting import RowStore
+from adapters.postgres.row_store import RowStore
 from adapters.postgres.wakeups import READ_MODELS, Wakeups
 from domain.envelope import Actor, Recorded, Role
 from domain.ledger import LedgerEvent
@@ -75,10 +75,23 @@ class PageOf(Generic[Row]):
     next: str | None
 
 
+# What is parked is no event, so it stands in no list: it is looked up where it is parked, one entry an account and
+# projection. Its id is made from both, as those of the others are made from what they are about.
 _CARE: Final = """
+WITH entries AS (
+    SELECT entry_id, care, account_id, subject_id, subject_kind, since, position, detail FROM care.entries
+    UNION ALL
+    SELECT encode(substr(sha256(convert_to('parked:' || projection || ':' || account_id, 'UTF8')), 1, 16), 'hex')::uuid,
+           'parked', account_id, account_id, 'BillingAccount', parked_at, position,
+           projection || ': ' || coalesce(error, topic)
+    FROM projecting.parked JOIN (
+        SELECT projection, min(position) AS position FROM projecting.parked
+        WHERE projection !~ '_v[0-9]+$' GROUP BY projection, account_id -- not of one that is being rebuilt
+    ) AS first USING (projection, position)
+)
 SELECT entry.entry_id, entry.care, entry.account_id, entry.subject_id, entry.subject_kind, entry.since, entry.position,
        entry.detail, account.number, coalesce(ordered.number, quote.number)
-FROM care.entries AS entry
+FROM entries AS entry
 LEFT JOIN portal.accounts AS account ON account.account_id = entry.account_id
 LEFT JOIN portal.orders AS ordered ON ordered.order_id = entry.subject_id
 LEFT JOIN portal.quotes AS quote ON quote.quote_id = entry.subject_id

@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import psycopg
 
-HEAD: Final = "0004"
+from adapters.postgres.read_model_tables import make_what_costs_nothing
+
+HEAD: Final = "0005"
 """The revision that this version of the program needs."""
 
 
@@ -97,3 +99,4 @@ def _fix_settings(connection: psycopg.Connection, partitions: int) -> None:
         (str(partitions), str(uuid4())),
     )
     check(connection, partitions)
+    make_what_costs_nothing(connection)

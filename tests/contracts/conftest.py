@@ -12,6 +12,7 @@ from adapters.clock import MovableClock
 from adapters.postgres.sandbox_books import PostgresBooks
 from adapters.sandbox_books import MemoryBooks, SandboxBooks
 from adapters.sandbox_script import Script
+from tests.contracts.projection_bench import Bench, opened_bench
 
 # Two connections for many calls at once: an adapter that needs a second one inside a block would stop here.
 _CONNECTIONS = 2
@@ -55,3 +56,10 @@ def clock(books: SandboxBooks) -> MovableClock:
 def script(books: SandboxBooks) -> Script:
     """What an operator plans from outside."""
     return Script(books)
+
+
+@pytest.fixture
+async def bench(ledger_url: str) -> AsyncIterator[Bench]:
+    """An empty ledger, open."""
+    async with opened_bench(ledger_url) as opened:
+        yield opened

@@ -11,12 +11,12 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
+from adapters.event_mapping import recorded
 from adapters.log.direct import DirectLog
 from adapters.log.event_log import LogRecord
 from adapters.memory.ledger import MemoryLedger
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
-from adapters.postgres.projecting import recorded
 from adapters.postgres.vault import PostgresVault
 from adapters.postgres.wakeups import EVENTS, Wakeups
 from domain.envelope import Actor, Recorded, Role

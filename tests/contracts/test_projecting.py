@@ -1,107 +1,20 @@
 """The projection engine on a real database: each event has its effect once, whoever crashes or wakes up late."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from uuid import UUID, uuid4
+from collections.abc import Mapping
+from uuid import uuid4
 
-import psycopg
 import pytest
-from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
 
 from adapters.log.direct import DirectLog
 from adapters.log.event_log import Page
-from adapters.postgres.event_store import PostgresEventStore
-from adapters.postgres.group_commit import GroupCommit
 from adapters.postgres.projecting import LeaseLost, ProjectionWorker
-from adapters.postgres.wakeups import EVENTS, Wakeups
 from adapters.postgres.work_lists import PostgresWorkList
-from domain.envelope import Actor, Role
-from domain.pricing import Term
-from domain.subscription import Subscription
-from projections.fold import Projection
 from projections.fulfilment_todo import fulfilment_todo
 from projections.portal import portal
-from services.ports import CommandContext
+from tests.contracts.projection_bench import SUBSCRIPTIONS, Bench
 
 pytestmark = pytest.mark.system
-
-NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
-TERM = Term(date(2026, 1, 1), date(2027, 1, 1))
-
-
-@dataclass
-class Bench:
-    """A ledger's database with what is needed to project it."""
-
-    url: str
-    pool: AsyncConnectionPool[AsyncConnection]
-    wakeups: Wakeups
-    events: PostgresEventStore
-
-    def worker(
-        self, owner: str, projection: Projection = portal, lease_seconds: float = 5.0, log: DirectLog | None = None
-    ) -> ProjectionWorker:
-        """A worker with a small page."""
-        log = log or DirectLog(self.pool, self.wakeups)
-        return ProjectionWorker(
-            projection, log, self.pool, self.wakeups, owner, page_size=7, lease_seconds=lease_seconds
-        )
-
-    async def start_subscriptions(self, count: int, accounts: int = 5) -> None:
-        """Events of several accounts."""
-        for number in range(count):
-            context = CommandContext(uuid4(), Actor("p", Role.OPERATOR), NOON, uuid4(), uuid4())
-            subscription = Subscription(
-                id=uuid4(),
-                account_id=UUID(int=(number % accounts) << 100),
-                number=f"S-{number}",
-                product="goto_meeting",
-                seats=10,
-                unit_price=1,
-                currency="EUR",
-                term=TERM,
-                timestamp=NOON,
-            )
-            await self.events.append(subscription, context=context)
-
-    async def count(self, query: str) -> int:
-        """The only value of a query."""
-        async with self.pool.connection() as connection:
-            row = await (await connection.execute(query.encode())).fetchone()
-        assert row is not None
-        return int(row[0])
-
-    async def until(self, query: str, expected: int) -> None:
-        """Wait, at most 10 s, for a query to give a value."""
-        async with asyncio.timeout(10):
-            while await self.count(query) != expected:
-                await asyncio.sleep(0.01)
-
-
-SUBSCRIPTIONS = "SELECT count(*) FROM portal.subscriptions"
-
-
-@pytest.fixture
-async def bench(ledger_url: str) -> AsyncIterator[Bench]:
-    """An empty ledger, open."""
-    async with AsyncExitStack() as stack:
-        pool: AsyncConnectionPool[AsyncConnection] = AsyncConnectionPool(
-            ledger_url, open=False, kwargs={"autocommit": True}
-        )
-        await stack.enter_async_context(pool)
-        wakeups = Wakeups(lambda: AsyncConnection.connect(ledger_url, autocommit=True))
-        wakeups.start()
-        stack.push_async_callback(wakeups.stop)
-        writer = GroupCommit(
-            lambda: AsyncConnection.connect(ledger_url, autocommit=True), lambda _: wakeups.ring(EVENTS)
-        )
-        writer.start()
-        stack.push_async_callback(writer.stop)
-        yield Bench(ledger_url, pool, wakeups, PostgresEventStore(pool, writer, 12))
 
 
 async def test_the_read_model_follows_the_log(bench: Bench) -> None:
@@ -200,23 +113,6 @@ async def test_a_checkpoint_of_another_log_is_refused_and_said(bench: Bench, led
     await other.stop()
     assert "but the log is store:another" in other.failure
     assert ledger_url
-
-
-async def test_an_event_that_no_version_knows_stops_the_projection_and_says_so(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    await bench.start_subscriptions(2)
-    owner = bench.url.replace("seatledger_app@", "postgres@", 1)
-    with psycopg.connect(owner, autocommit=True) as connection:
-        connection.execute("UPDATE ledger.events SET topic = 'SeatsTeleported.v1' WHERE notification_id = 2")
-    worker = bench.worker("one")
-    worker.start()
-    async with asyncio.timeout(5):
-        while worker.failure is None:
-            await asyncio.sleep(0.01)
-    await worker.stop()
-    assert "SeatsTeleported.v1" in worker.failure
-    assert "stands still" in caplog.text
 
 
 async def test_a_page_names_how_far_it_has_read_even_without_events(bench: Bench) -> None:

@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 from pydantic import TypeAdapter
 
-from adapters.bootstrap import PROJECTIONS
 from domain.envelope import Actor, Recorded, Role
 from domain.history import EVENT_CLASSES
 from domain.identifiers import work_id
@@ -16,6 +15,7 @@ from domain.ledger import LedgerEvent
 from domain.order import OrderState
 from domain.quote import QuoteState
 from domain.timers import Timer
+from projections.catalogue import PROJECTIONS
 from projections.fold import Projection, RowKey
 from projections.fulfilment_todo import fulfilment_todo
 from projections.portal import AccountRow, OrderRow, QuoteRow, SubscriptionRow, portal

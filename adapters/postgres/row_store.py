@@ -1,0 +1,110 @@
+"""A read-model table as PostgreSQL has it: the columns of its row type, and rows in and out by key."""
+
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg import AsyncConnection, sql
+from pydantic import TypeAdapter
+
+from projections.fold import Table
+
+_COLUMN_TYPES: Final = {UUID: "uuid", str: "text", int: "int8", bool: "bool", datetime: "timestamptz", date: "date"}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field of a row type as a column; what PostgreSQL has no type for is JSON, checked by pydantic both ways."""
+
+    name: str
+    sql_type: str
+    json: TypeAdapter[Any] | None
+    nullable: bool
+
+    @classmethod
+    def of(cls, name: str, annotation: Any) -> "Column":
+        """The column of a field with this annotation."""
+        options = (
+            typing.get_args(annotation) if typing.get_origin(annotation) in {types.UnionType, typing.Union} else ()
+        )
+        plain = next((each for each in options if each is not type(None)), annotation)
+        if isinstance(plain, type) and issubclass(plain, StrEnum):
+            plain = str
+        known = _COLUMN_TYPES.get(plain)
+        return cls(name, known or "text", None if known else TypeAdapter(annotation), type(None) in options)
+
+    @property
+    def stored_type(self) -> str:
+        """The type that the table has; rows travel as `sql_type`."""
+        return "jsonb" if self.json else self.sql_type
+
+    def stored(self, value: Any) -> Any:
+        """The value as a parameter; text for JSON, None for null."""
+        return value if self.json is None or value is None else self.json.dump_json(value).decode()
+
+
+def columns_of(table: Table[Any]) -> tuple[Column, ...]:
+    """The table's columns in the order of the row type's fields."""
+    hints = typing.get_type_hints(table.row_type)
+    return tuple(Column.of(field.name, hints[field.name]) for field in fields(table.row_type))
+
+
+class RowStore:
+    """One read-model table: rows in and out by key, each in one statement however many."""
+
+    def __init__(self, schema: str, table: Table[Any]) -> None:
+        """`schema` is the projection's name, or that of one being rebuilt."""
+        self._table = table
+        self._columns = columns_of(table)
+        name = sql.Identifier(schema, table.name)
+        key = sql.Identifier(table.key)
+        columns = [sql.Identifier(column.name) for column in self._columns]
+        self.select_list = sql.SQL(", ").join(
+            sql.SQL("{}::text").format(identifier) if column.json else identifier
+            for column, identifier in zip(self._columns, columns, strict=True)
+        )
+        self._select = sql.SQL("SELECT {} FROM {} WHERE {} = ANY(%s)").format(self.select_list, name, key)
+        values = sql.SQL(", ").join(
+            sql.SQL("v.{}::jsonb" if column.json else "v.{}").format(identifier)
+            for column, identifier in zip(self._columns, columns, strict=True)
+        )
+        arrays = sql.SQL(", ").join(sql.SQL(f"%b::{column.sql_type}[]") for column in self._columns)
+        changes = sql.SQL(", ").join(
+            sql.SQL("{0} = EXCLUDED.{0}").format(identifier)
+            for column, identifier in zip(self._columns, columns, strict=True)
+            if column.name != table.key
+        )
+        self._upsert = sql.SQL(
+            "INSERT INTO {} ({}) SELECT {} FROM unnest({}) AS v ({}) ON CONFLICT ({}) DO UPDATE SET {}"
+        ).format(name, sql.SQL(", ").join(columns), values, arrays, sql.SQL(", ").join(columns), key, changes)
+        self._delete = sql.SQL("DELETE FROM {} WHERE {} = ANY(%s)").format(name, key)
+
+    def row(self, values: Sequence[Any]) -> Any:
+        """The row type's instance from the values of `select_list`."""
+        return self._table.row_type(
+            *(
+                value if column.json is None or value is None else column.json.validate_json(value)
+                for column, value in zip(self._columns, values, strict=True)
+            )
+        )
+
+    async def load(self, connection: AsyncConnection, keys: Sequence[UUID]) -> dict[UUID, Any]:
+        """The rows that exist."""
+        cursor = await connection.execute(self._select, (keys,), prepare=True, binary=True)
+        rows = [self.row(values) for values in await cursor.fetchall()]
+        return {getattr(row, self._table.key): row for row in rows}
+
+    async def write(self, connection: AsyncConnection, rows: Mapping[UUID, Any]) -> None:
+        """Upsert rows, delete those that are None."""
+        gone = [key for key, row in rows.items() if row is None]
+        kept = [row for row in rows.values() if row is not None]
+        if gone:
+            await connection.execute(self._delete, (gone,), prepare=True)
+        if kept:
+            arrays = [[column.stored(getattr(row, column.name)) for row in kept] for column in self._columns]
+            await connection.execute(self._upsert, arrays, prepare=True)

@@ -25,8 +25,9 @@ def print_status(settings: Settings, url: str, out: Console, *, as_json: bool) -
     table.add_column("name")
     table.add_column("partitions held", justify="right")
     table.add_column("events behind", justify="right")
+    table.add_column("accounts parked", justify="right")
     for each in status.projections:
-        table.add_row(each.name, str(each.partitions_held), str(each.events_behind))
+        table.add_row(each.name, str(each.partitions_held), str(each.events_behind), str(each.accounts_parked))
     out.print(table)
     out.print(
         f"To do: {status.orders_to_fulfil} orders, {status.receipts_to_send} receipts,"
@@ -35,8 +36,10 @@ def print_status(settings: Settings, url: str, out: Console, *, as_json: bool) -
     )
     orders = ", ".join(f"{count} {state}" for state, count in status.orders.items()) or "none"
     out.print(f"Orders: {orders}.", highlight=False)
-    if not status.healthy:
+    if status.stands_still:
         out.print("Some projection is behind and nobody works on it: run `seatledger work`.", style="red")
+    if status.parked:
+        out.print("Some account is parked at an event: run `seatledger parked list`.", style="red")
     return status.healthy
 
 

@@ -1,6 +1,5 @@
 """Two read models row by row: the live one as a snapshot saw it, and one rebuilt to the same positions."""
 
-import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,8 +9,6 @@ from psycopg import AsyncConnection, sql
 
 from adapters.postgres.row_store import columns_of
 from projections.fold import Projection, Table
-
-_log = logging.getLogger(__name__)
 
 _PAGE: Final = 5_000
 SHOWN_AT_MOST: Final = 50

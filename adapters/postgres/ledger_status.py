@@ -12,13 +12,17 @@ SELECT c.projection,
        count(*) FILTER (WHERE c.expires_at > clock_timestamp()),
        COALESCE(sum((
            SELECT count(*) FROM ledger.events e
-           WHERE e.partition = c.partition AND e.notification_id > c.position)), 0)::int8
-FROM projecting.checkpoints c GROUP BY c.projection ORDER BY c.projection
+           WHERE e.partition = c.partition AND e.notification_id > c.position)), 0)::int8,
+       (SELECT count(DISTINCT p.account_id) FROM projecting.parked p WHERE p.projection = c.projection)
+FROM projecting.checkpoints c
+WHERE c.projection !~ '_v[0-9]+$' -- one that is being rebuilt beside its live one
+GROUP BY c.projection ORDER BY c.projection
 """
 _TODO = """
 SELECT (SELECT count(*) FROM fulfilment_todo.entries), (SELECT count(*) FROM receipts_todo.entries),
        (SELECT count(*) FROM notices_todo.entries), (SELECT count(*) FROM timers.entries),
        (SELECT count(*) FROM care.entries)
+       + (SELECT count(DISTINCT (projection, account_id)) FROM projecting.parked WHERE projection !~ '_v[0-9]+$')
 """
 _ORDERS = "SELECT state, count(*) FROM portal.orders GROUP BY state ORDER BY state"
 _LATEST = """
@@ -31,11 +35,15 @@ ORDER BY e.notification_id DESC LIMIT %s
 
 @dataclass(frozen=True, slots=True)
 class ProjectionStatus:
-    """How far a projection is behind, in events, and in how many partitions a worker keeps it up."""
+    """How far a projection is behind, in events, and in how many partitions a worker keeps it up.
+
+    `accounts_parked` are those that it has stopped at an event that it could not take.
+    """
 
     name: str
     partitions_held: int
     events_behind: int
+    accounts_parked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +61,18 @@ class LedgerStatus:
 
     @property
     def healthy(self) -> bool:
-        """Whether every projection is either up to date or being worked on."""
-        return all(each.partitions_held or not each.events_behind for each in self.projections)
+        """Whether every projection is either up to date or being worked on, and has nothing parked."""
+        return not self.stands_still and not self.parked
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether some projection is behind and nobody works on it."""
+        return any(each.events_behind and not each.partitions_held for each in self.projections)
+
+    @property
+    def parked(self) -> bool:
+        """Whether some projection has an account parked."""
+        return any(each.accounts_parked for each in self.projections)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,18 +71,13 @@ def _rights(schema: str) -> list[sql.Composed]:
 
 
 def dropped(schema: str) -> sql.Composed:
-    """The statements that take a read model away with its progress and what is parked."""
-    return sql.SQL("; ").join(
-        [sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)), *forgotten(schema)]
-    )
-
-
-def forgotten(schema: str) -> list[sql.Composed]:
-    """The statements that delete a read model's version, progress and what is parked, but not its tables."""
-    return [
+    """The statements that take a read model away, with its version, its progress and what is parked."""
+    parts = [sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema))]
+    parts += [
         sql.SQL("DELETE FROM {} WHERE projection = {}").format(sql.Identifier("projecting", table), sql.Literal(schema))
         for table in ("read_models", "checkpoints", "parked")
     ]
+    return sql.SQL("; ").join(parts)
 
 
 def outdated(connection: psycopg.Connection) -> dict[Projection, str]:

@@ -146,10 +146,10 @@ class Rebuild:
     async def _dropped(self, owner: AsyncConnection) -> None:
         """Drop every schema beside the live one. A reader of the old tables may hold them a moment longer."""
         ours = re.compile(rf"{re.escape(self._live)}_(v\d+|old)")
-        names = {row[0] for row in await (await owner.execute("SELECT nspname FROM pg_namespace")).fetchall()}
-        names |= {
-            row[0] for row in await (await owner.execute("SELECT projection FROM projecting.read_models")).fetchall()
-        }
+        found = await owner.execute(
+            "SELECT nspname::text FROM pg_namespace UNION SELECT projection FROM projecting.read_models"
+        )
+        names = [name for (name,) in await found.fetchall()]
         for name in filter(ours.fullmatch, names):
             await self._drop(owner, name)
 

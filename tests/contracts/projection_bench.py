@@ -36,6 +36,26 @@ def account(number: int) -> UUID:
     return UUID(int=number << 100)
 
 
+def context() -> CommandContext:
+    """A command of its own."""
+    return CommandContext(uuid4(), Actor("p", Role.OPERATOR), NOON, uuid4(), uuid4())
+
+
+def started(number: str, of: UUID) -> Subscription:
+    """A subscription not yet stored."""
+    return Subscription(
+        id=uuid4(),
+        account_id=of,
+        number=number,
+        product="goto_meeting",
+        seats=10,
+        unit_price=1,
+        currency="EUR",
+        term=TERM,
+        timestamp=NOON,
+    )
+
+
 @dataclass
 class Bench:
     """A ledger's database with what is needed to project it."""
@@ -54,22 +74,16 @@ class Bench:
             projection, log, self.pool, self.wakeups, owner, page_size=7, lease_seconds=lease_seconds
         )
 
+    async def schedule_end(self) -> None:
+        """A subscription whose end is on the list of timers."""
+        subscription = started("S-0", account(0))
+        subscription.schedule_cancellation("not needed", at=NOON)
+        await self.events.append(subscription, context=context())
+
     async def start_subscriptions(self, count: int, accounts: int = 5) -> None:
         """Events of several accounts in turn: position 1 is of the first account in an empty log."""
         for number in range(count):
-            context = CommandContext(uuid4(), Actor("p", Role.OPERATOR), NOON, uuid4(), uuid4())
-            subscription = Subscription(
-                id=uuid4(),
-                account_id=account(number % accounts),
-                number=f"S-{number}",
-                product="goto_meeting",
-                seats=10,
-                unit_price=1,
-                currency="EUR",
-                term=TERM,
-                timestamp=NOON,
-            )
-            await self.events.append(subscription, context=context)
+            await self.events.append(started(f"S-{number}", account(number % accounts)), context=context())
 
     def as_owner(self, statement: str, *parameters: object) -> None:
         """Do what the application has no right to."""

@@ -20,6 +20,7 @@ from adapters.identity.sandbox import ISSUER, SandboxIdentity
 from adapters.identity.tokens import TokenChecker
 from adapters.ledger import Ledger, Sandbox
 from adapters.log.direct import DirectLog
+from adapters.log.event_log import EventLog
 from adapters.mail.sandbox import SandboxMailer
 from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres import schema
@@ -55,22 +56,33 @@ from services.working import Pace, Work, Worker
 
 Pool = AsyncConnectionPool[AsyncConnection]
 
+_REBUILD_CONNECTIONS = 4  # a snapshot of the live tables, the rebuilt ones, the log, and one to spare
+
 
 def owner_name() -> str:
     """This process among all workers: host and process id."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def check_schema(url: str, settings: Settings) -> None:
-    """Raise SchemaError unless the database, and every read model in it, is what this version needs."""
+def check_schema(url: str, settings: Settings, *, read_models: bool = True) -> None:
+    """Raise SchemaError unless the database, and every read model in it if wanted, is what this version needs."""
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             schema.check(connection, settings.partitions)
-            for said in outdated(connection).values():
+            for said in outdated(connection).values() if read_models else ():
                 raise schema.SchemaError(said)
     except psycopg.OperationalError as error:
         message = f"DATABASE_URL: the database does not answer: {str(error).splitlines()[0]}"
         raise schema.SchemaError(message) from None
+
+
+@asynccontextmanager
+async def opened_log(url: str) -> AsyncIterator[tuple[Pool, EventLog]]:
+    """The log and connections, without services or counterparties: what rebuilding a read model needs."""
+    wakeups = Wakeups(_connecting(url))  # not started: nobody waits here
+    pool: Pool = AsyncConnectionPool(url, min_size=1, max_size=_REBUILD_CONNECTIONS, open=False, configure=_tune)
+    async with pool:
+        yield pool, DirectLog(pool, wakeups)
 
 
 def _connecting(url: str) -> Callable[[], Any]:

@@ -5,6 +5,7 @@ import socket
 import time
 from contextlib import AsyncExitStack
 
+import psycopg
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -13,11 +14,13 @@ from adapters.bootstrap import opened_ledger, projecting, working
 from adapters.cli.database import database
 from adapters.cli.loop import run
 from adapters.cli.progress import seeding_with_progress
+from adapters.cli.projections import rebuilt
 from adapters.cli.serving import listening_socket, serve_until_stopped
 from adapters.http.application import application
 from adapters.http.sandbox_pages import add_sandbox_pages
 from adapters.ledger import Ledger
 from adapters.postgres import schema
+from adapters.postgres.read_model_tables import outdated
 from adapters.settings import Settings
 from domain.envelope import Role
 from domain.identifiers import account_id, subscription_id
@@ -32,6 +35,10 @@ def run_dev(settings: Settings, out: Console) -> None:
     listener = listening_socket(settings)
     with listener, database(settings, stop_after=True) as found:
         schema.migrate(found.owner_url, settings.partitions)
+        with psycopg.connect(found.owner_url) as connection:
+            to_rebuild = [*outdated(connection)]
+        if to_rebuild:
+            rebuilt(found, to_rebuild, out, swap=True, quiet=False)
         run(lambda: _serve(settings, found.application_url, listener, out, began))
     out.print("Stopped. The data stays: `make run` goes on with it, `make reset` empties it.")
 

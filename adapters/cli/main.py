@@ -1,22 +1,16 @@
 """The commands. Exit 0: done; 1: refused or found wrong; 2: wrong use or settings."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
 
+from adapters.cli import operating
 from adapters.cli.database import database, must_be_external
 from adapters.cli.loop import run
-from adapters.importing.unusable_file import UnusableFile
-from adapters.postgres.embedded import EmbeddedPostgresError, erase
-from adapters.postgres.schema import SchemaError
-from adapters.settings import Settings, SettingsError, from_environment
-from services.ports import StoreUnavailable
+from adapters.cli.terminal import err, log_plainly, out, plain_errors
+from adapters.postgres.embedded import erase
+from adapters.settings import Settings, from_environment
 
 app = typer.Typer(
     name="seatledger",
@@ -25,23 +19,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out, err = Console(), Console(stderr=True)
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """End with one plain line and exit code 2 for what the user can mend."""
-    try:
-        yield
-    except (SettingsError, SchemaError, EmbeddedPostgresError, StoreUnavailable, UnusableFile) as error:
-        err.print(f"seatledger: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(2) from None
-
-
-def _log_plainly() -> None:
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=err, show_path=False)]
-    )
+app.add_typer(operating.projections, name="projections")
+app.add_typer(operating.parked, name="parked")
 
 
 @app.command()
@@ -49,7 +28,7 @@ def dev() -> None:
     """Everything in one terminal: embedded PostgreSQL, sample accounts, API, workers, inbox."""
     from adapters.cli.dev import run_dev  # noqa: PLC0415 -- each command imports what it needs: starting is felt
 
-    _log_plainly()
+    log_plainly()
     with plain_errors():
         run_dev(_sandboxed(from_environment()), out)
 
@@ -91,7 +70,7 @@ def serve(workers: Annotated[bool, typer.Option(help="work off the to-do lists i
     from adapters.bootstrap import check_schema  # noqa: PLC0415
     from adapters.cli.serving import listening_socket, serve_api  # noqa: PLC0415
 
-    _log_plainly()
+    log_plainly()
     with plain_errors():
         settings = from_environment()
         must_be_external(settings)
@@ -107,7 +86,7 @@ def work() -> None:
     from adapters.bootstrap import check_schema  # noqa: PLC0415
     from adapters.cli.serving import work_only  # noqa: PLC0415
 
-    _log_plainly()
+    log_plainly()
     with plain_errors():
         settings = from_environment()
         must_be_external(settings)
@@ -125,8 +104,11 @@ def migrate() -> None:
         settings = from_environment()
         with database(settings, stop_after=False) as found:
             before = schema.migrate(found.owner_url, settings.partitions)
+            to_rebuild = schema.read_models_to_rebuild(found.owner_url)
         unchanged = before == schema.HEAD
         out.print(f"The schema is at {schema.HEAD}" + (" as before." if unchanged else f" (was {before or 'empty'})."))
+        for line in to_rebuild:
+            out.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import psycopg
 
-from adapters.postgres.read_model_tables import make_what_costs_nothing
+from adapters.postgres.read_model_tables import make_what_costs_nothing, outdated
 
 HEAD: Final = "0005"
 """The revision that this version of the program needs."""
@@ -65,6 +65,12 @@ def _upgrade(url: str, partitions: int) -> str | None:
     finally:
         engine.dispose()
     return before
+
+
+def read_models_to_rebuild(url: str) -> list[str]:
+    """What is to be done with read models that are of another version than this program's, a line each."""
+    with psycopg.connect(url) as connection:
+        return [*outdated(connection).values()]
 
 
 def check(connection: psycopg.Connection, partitions: int) -> None:

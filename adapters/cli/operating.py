@@ -10,6 +10,7 @@ parked: Final = typer.Typer(help="Events that a projection could not take: list,
 Name = Annotated[str | None, typer.Argument(help="a projection's name; without it, all in turn")]
 ForProjection = Annotated[str | None, typer.Argument(metavar="[PROJECTION]", help="of this projection only")]
 ForAccount = Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="of this account only: number or id")]
+EvenIfParked = Annotated[bool, typer.Option(help="even if accounts would be parked that the live one has whole")]
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
@@ -22,11 +23,11 @@ def list_projections(name: Name = None, as_json: AsJson = False) -> None:
 
 
 @projections.command()
-def rebuild(name: Name = None, as_json: AsJson = False) -> None:
+def rebuild(name: Name = None, as_json: AsJson = False, even_if_parked: EvenIfParked = False) -> None:
     """Build it from the log beside the live one, compare, and put it in its place; the service goes on meanwhile."""
     from adapters.cli.projections import rebuild_projections  # noqa: PLC0415
 
-    rebuild_projections(name, as_json=as_json)
+    rebuild_projections(name, as_json=as_json, even_if_parked=even_if_parked)
 
 
 @projections.command()

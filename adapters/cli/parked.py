@@ -102,6 +102,7 @@ def retry_parked(projection: str | None, account: str | None, *, as_json: bool) 
 
 
 async def _found(connection: AsyncConnection, projection: str | None, account: str | None) -> list[ParkedAccount]:
+    named(projection)
     id = None if account is None else _account(account)
     return [
         each

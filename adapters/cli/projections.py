@@ -76,14 +76,14 @@ def _checkpoints(state: ProjectionState) -> str:
     return ", ".join(f"{each.partition}: {each.position}" for each in state.checkpoints) or "none"
 
 
-def rebuild_projections(name: str | None, *, as_json: bool) -> None:
+def rebuild_projections(name: str | None, *, as_json: bool, even_if_parked: bool) -> None:
     """`projections rebuild`."""
     log_plainly()
     with plain_errors():
         wanted, settings = named(name), from_environment()
         with database(settings, stop_after=False) as found:
             check_schema(found.application_url, settings, read_models=False)
-            done = rebuilt(found, wanted, out, swap=True, quiet=as_json)
+            done = rebuilt(found, wanted, out, swap=True, quiet=as_json, even_if_parked=even_if_parked)
     if as_json:
         out.print_json(json.dumps([asdict(each) for each in done], default=str))
 
@@ -102,7 +102,15 @@ def compare_projections(name: str | None, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def rebuilt(found: Database, wanted: Sequence[Projection], to: Console, *, swap: bool, quiet: bool) -> list[Rebuilt]:
+def rebuilt(
+    found: Database,
+    wanted: Sequence[Projection],
+    to: Console,
+    *,
+    swap: bool,
+    quiet: bool,
+    even_if_parked: bool = False,
+) -> list[Rebuilt]:
     """Rebuild or compare these in turn, and say what came of each. Raises Refused."""
     done: list[Rebuilt] = []
 
@@ -115,7 +123,7 @@ def rebuilt(found: Database, wanted: Sequence[Projection], to: Console, *, swap:
             for projection in wanted:
                 with _bar(projection.name, to, quiet=quiet) as told:
                     one = Rebuild(projection, log, pool, connect, told)
-                    done.append(await (one.rebuild() if swap else one.compare()))
+                    done.append(await (one.rebuild(even_if_parked=even_if_parked) if swap else one.compare()))
                 if not quiet:
                     _print(done[-1], to, swapped=swap)
 
@@ -156,6 +164,8 @@ def _print(done: Rebuilt, to: Console, *, swapped: bool) -> None:
         lines.append(f"{found.differing_rows} of {found.rows} rows differ")
     else:
         lines.append(f"all {found.rows} rows are the same")
+    if done.accounts_parked:
+        lines.append(f"{done.accounts_parked} accounts are parked")
     if swapped:
         lines.append(f"version {done.version} is live")
     to.print("; ".join(lines) + ".", highlight=False)

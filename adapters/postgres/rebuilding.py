@@ -42,6 +42,12 @@ SELECT count(*) FROM (
 ) AS held
 """
 
+_PARKED: Final = """
+SELECT count(DISTINCT account_id), count(DISTINCT account_id) FILTER (WHERE account_id NOT IN (
+    SELECT account_id FROM projecting.parked WHERE projection = %(live)s))
+FROM projecting.parked WHERE projection = %(beside)s
+"""
+
 _MOVE_OVER: Final = """
 UPDATE projecting.checkpoints AS live
 SET position = beside.position, log_identity = beside.log_identity, epoch = live.epoch + 1, owner = NULL,
@@ -80,6 +86,7 @@ class Rebuilt:
     version: int
     events: int
     comparison: Comparison | None
+    accounts_parked: int
 
 
 class Rebuild:
@@ -104,19 +111,37 @@ class Rebuild:
         )
         self._events = 0
 
-    async def rebuild(self) -> Rebuilt:
-        """Build, compare, swap. Raises RebuildRunning, RebuildRefused, LeaseLost; then the live one is as it was."""
+    async def rebuild(self, *, even_if_parked: bool = False) -> Rebuilt:
+        """Build, compare, swap. Raises RebuildRunning, RebuildRefused, LeaseLost; then the live one is as it was.
+
+        `even_if_parked`: also when accounts would be parked that the live one has whole.
+        """
         async with self._beside_made() as (owner, before):
             comparison = await self._compared(before)
             await self._caught_up(await self._comparable(before))
+            parked, parked_anew = await self._parked()
+            if parked_anew and not even_if_parked:
+                message = (
+                    f"{parked_anew} accounts would be parked that {self._live} has whole, see the errors above; nothing"
+                    " was changed. To go on all the same: --even-if-parked"
+                )
+                raise RebuildRefused(message)
             await self._swapped(owner, await self._comparable(before))
-        return Rebuilt(self._live, before, self._projection.version, self._events, comparison)
+        return Rebuilt(self._live, before, self._projection.version, self._events, comparison, parked)
 
     async def compare(self) -> Rebuilt:
         """Build, compare, and drop what was built. Raises as `rebuild`."""
         async with self._beside_made() as (_, before):
             comparison = await self._compared(before)
-        return Rebuilt(self._live, before, self._projection.version, self._events, comparison)
+            parked, _ = await self._parked()
+        return Rebuilt(self._live, before, self._projection.version, self._events, comparison, parked)
+
+    async def _parked(self) -> tuple[int, int]:
+        """Accounts that the new one has parked, and those of them that the live one has not."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute(_PARKED, {"live": self._live, "beside": self._beside})).fetchone()
+        assert row is not None
+        return row[0], row[1]
 
     @asynccontextmanager
     async def _beside_made(self) -> AsyncIterator[tuple[AsyncConnection, int | None]]:

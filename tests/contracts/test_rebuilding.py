@@ -304,6 +304,19 @@ async def test_two_rebuilds_at_once_are_one_too_many_and_other_projections_are_f
     await clean(bench)
 
 
+async def test_accounts_that_the_live_one_has_whole_are_not_parked_unless_somebody_says_so(bench: Bench) -> None:
+    await bench.start_subscriptions(10)
+    await bench.folded(bench.worker("one"))
+    bench.poison(2)
+    assert (await rebuild(bench).compare()).accounts_parked == 1
+    with pytest.raises(RebuildRefused, match="1 accounts would be parked"):
+        await rebuild(bench).rebuild()
+    assert await bench.count(SUBSCRIPTIONS) == 10
+    await clean(bench)
+    assert (await rebuild(bench).rebuild(even_if_parked=True)).accounts_parked == 1
+    assert await bench.count(SUBSCRIPTIONS) == 8
+
+
 async def test_a_claim_on_a_rebuilt_to_do_list_is_still_held(bench: Bench) -> None:
     await bench.schedule_end()
     await bench.folded(bench.worker("one", timers))

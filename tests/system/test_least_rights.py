@@ -23,6 +23,8 @@ APPLICATION = {
     "ledger.settings": {"SELECT", "INSERT"},  # INSERT: `migrate` fixes what isn't fixed yet; nothing can be replaced
     "ledger.work_claims": CHANGING,
     "projecting.checkpoints": {"SELECT", "INSERT", "UPDATE"},
+    "projecting.parked": CHANGING,
+    "projecting.read_models": READING,
     "sandbox.books": CHANGING,
     **dict.fromkeys(READ_MODELS, CHANGING),
 }
@@ -30,6 +32,8 @@ READER = {
     "ledger.events": READING,
     "ledger.settings": READING,
     "projecting.checkpoints": READING,
+    "projecting.parked": READING,
+    "projecting.read_models": READING,
     **dict.fromkeys(READ_MODELS, READING),
 }
 
@@ -50,6 +54,8 @@ NOT_THE_APPLICATIONS = (
     "ALTER TABLE ledger.vault ALTER COLUMN salt DROP NOT NULL",
     "ALTER FUNCTION ledger.append SECURITY INVOKER",
     "ALTER SCHEMA ledger RENAME TO elsewhere",
+    "ALTER SCHEMA portal RENAME TO elsewhere",
+    "UPDATE projecting.read_models SET version = 99",
     "DROP TABLE ledger.events",
     "DROP FUNCTION ledger.append",
     "DROP SCHEMA ledger CASCADE",
@@ -237,6 +243,7 @@ def test_every_function_of_ours_is_closed_to_the_public(application: Connection)
         "UPDATE portal.orders SET state = state",
         "DELETE FROM ledger.events",
         "UPDATE projecting.checkpoints SET position = 0",
+        "DELETE FROM projecting.parked",
         "SET ROLE seatledger_app",
         "SET ROLE seatledger_owner",
         "CREATE TABLE public.mine (id int)",

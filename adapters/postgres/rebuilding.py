@@ -146,8 +146,7 @@ class Rebuild:
     @asynccontextmanager
     async def _beside_made(self) -> AsyncIterator[tuple[AsyncConnection, int | None]]:
         """Empty tables beside the live ones, which are gone after the block, whatever became of it."""
-        async with reporting_unavailability(), await self._connect() as owner:
-            await alone(owner, self._live)
+        async with reporting_unavailability(), await self._connect() as owner, alone(owner, self._live):
             versions = dict(
                 await (await owner.execute("SELECT projection, version FROM projecting.read_models")).fetchall()
             )

@@ -295,11 +295,9 @@ async def test_while_the_projection_is_rebuilt_nothing_is_retried(bench: Bench) 
     await bench.start_subscriptions(5)
     bench.poison(2)
     await bench.folded(bench.worker("one"))
-    async with bench.pool.connection() as connection:
-        await alone(connection, "portal")
+    async with bench.pool.connection() as connection, alone(connection, "portal"):
         with pytest.raises(RebuildRunning, match="portal is being rebuilt"):
             await retry(bench, account(1))
-        await connection.execute("SELECT pg_advisory_unlock_all()")
     assert (await retry(bench, account(1))).left == 1
 
 

@@ -44,9 +44,10 @@ class Moment(StrEnum):
 
 
 class Behaviour(StrEnum):
-    """What happens there: PAUSE until the plan is removed; PENDING and WRONG are answers of the counterparty itself.
+    """What happens there: PAUSE until the plan is removed; from REJECT on, it is the counterparty's own answer.
 
-    UNAVAILABLE, REJECT, PENDING and WRONG come before the effect only. WRONG: done, but told with other numbers.
+    An answer of its own, and UNAVAILABLE, are planned before the effect only. WRONG and what follows it: done, but told
+    with other numbers, in another currency, with a status that nobody knows, or for another order.
     """
 
     PAUSE = "pause"
@@ -56,10 +57,22 @@ class Behaviour(StrEnum):
     REJECT = "reject"
     PENDING = "pending"
     WRONG = "wrong"
+    OTHER_CURRENCY = "other_currency"
+    UNKNOWN_STATUS = "unknown_status"
+    OTHER_ORDER = "other_order"
 
 
-_BEFORE_ONLY: Final = frozenset({Behaviour.UNAVAILABLE, Behaviour.REJECT, Behaviour.PENDING, Behaviour.WRONG})
-_SHOWN_BY_COUNTERPARTY: Final = frozenset({Behaviour.REJECT, Behaviour.PENDING, Behaviour.WRONG})
+_SHOWN_BY_COUNTERPARTY: Final = frozenset(
+    {
+        Behaviour.REJECT,
+        Behaviour.PENDING,
+        Behaviour.WRONG,
+        Behaviour.OTHER_CURRENCY,
+        Behaviour.UNKNOWN_STATUS,
+        Behaviour.OTHER_ORDER,
+    }
+)
+_BEFORE_ONLY: Final = _SHOWN_BY_COUNTERPARTY | {Behaviour.UNAVAILABLE}
 
 
 class _Plan(BaseModel):
@@ -125,8 +138,8 @@ class Script:
     async def around(self, operation: str, *subjects: str) -> AsyncIterator[Behaviour | None]:
         """Stand around an operation's effect and do what is planned on either side.
 
-        Gives the planned behaviour that only the counterparty itself can show (REJECT, PENDING, WRONG). Raises
-        CounterpartyUnavailable or OutcomeUnknown, the latter also when the books don't answer.
+        Gives the planned behaviour that only the counterparty itself can show. Raises CounterpartyUnavailable or
+        OutcomeUnknown, the latter also when the books don't answer.
         """
         _must_be_known(operation)
         try:

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NoReturn
 from uuid import UUID
 
 from domain.identifiers import vault_id
@@ -121,17 +121,14 @@ class Fulfilment:
             return
         intent_id = order.attempt.intent_id
         try:
-            intent = await self._outside.payments.retrieve(intent_id)
+            intent = await self._looked_up(order, run)
             if intent.status is PaymentStatus.UNCONFIRMED:
-                intent = await self._outside.payments.confirm(intent_id)
+                intent = await self._fitting(order, await self._outside.payments.confirm(intent_id), run)
         except OutcomeUnknown:
             await self._record(
                 run, lambda order, now: order.payment_outcome_unknown(intent_id, "no answer", now), "payment_unknown"
             )
             raise
-        if (intent.amount, intent.currency) != (order.attempt.amount, order.currency):
-            answer = f"{intent.status} {intent.amount} {intent.currency} for {order.attempt.amount} {order.currency}"
-            await self._not_understood(run, "payments", answer)
         if intent.status is PaymentStatus.ACTION_REQUIRED and order.next_step is FulfilmentStep.AWAIT_ACTION:
             message = "the card's holder has not acted yet"
             raise StillWaiting(message)
@@ -146,6 +143,8 @@ class Fulfilment:
                 run, lambda order, now: order.payment_refused("refused", now + self._pay_within, now), "payment_refused"
             )
             return
+        except UnexpectedAnswer as error:
+            await self._not_understood(run, "payments", str(error))
 
         def decide(order: ServiceOrder, now: datetime) -> None:
             if order.attempts < number and order.next_step is FulfilmentStep.AUTHORISE:
@@ -182,7 +181,6 @@ class Fulfilment:
 
             case _:
                 await self._not_understood(run, "payments", f"{intent.status} where a hold was asked for")
-                return
         await self._record(run, decide, "payment", vault)
 
     async def _hold_was_ending(self, order: ServiceOrder, run: _Run) -> bool:
@@ -191,15 +189,17 @@ class Fulfilment:
         if order.attempt is None or order.hold_expires_at is None or now < order.hold_expires_at - HOLD_MARGIN:
             return False
         intent_id = order.attempt.intent_id
-        intent = await self._outside.payments.retrieve(intent_id)
+        intent = await self._looked_up(order, run)
         match intent.status:
             case PaymentStatus.CAPTURED:  # and not recorded yet: the next step does that
                 return False
             case PaymentStatus.AUTHORISED:
-                await self._outside.payments.void(intent_id)
+                await self._give_back(order, run)
                 await self._record(run, lambda order, now: order.hold_given_up(intent_id, now), "hold_given_up")
-            case _:
+            case PaymentStatus.VOIDED:
                 await self._record_lapse(intent_id, run)
+            case _:
+                await self._not_understood(run, "payments", f"{intent.status} where money was held")
         return True
 
     async def _record_lapse(self, intent_id: str, run: _Run) -> None:
@@ -210,27 +210,51 @@ class Fulfilment:
     async def _capture(self, order: ServiceOrder, run: _Run) -> None:
         assert order.attempt is not None  # money is held
         intent_id, amount = order.attempt.intent_id, totals(order.provisioned_lines).gross
-        payments = self._outside.payments
         try:
-            intent = await payments.capture(intent_id, amount)
+            intent = await self._fitting(order, await self._outside.payments.capture(intent_id, amount), run)
         except CounterpartyRefused:
             # Refused may also mean that it was captured before: what is there decides, not the refusal.
-            intent = await payments.retrieve(intent_id)
-        if intent.status is PaymentStatus.VOIDED:
-            await self._record_lapse(intent_id, run)
-            return
-        if intent.status is not PaymentStatus.CAPTURED:
-            await payments.void(intent_id)  # or it would stay held beside the next card's
-            await self._record(
-                run,
-                lambda order, now: order.payment_capture_failed(intent_id, "refused", now + self._pay_within, now),
-                "capture_failed",
-            )
-            return
-        if (intent.captured_amount, intent.currency) != (amount, order.currency):
-            answer = f"captured {intent.captured_amount} {intent.currency} for {amount} {order.currency}"
+            intent = await self._looked_up(order, run)
+            if intent.status is PaymentStatus.VOIDED:
+                await self._record_lapse(intent_id, run)
+                return
+            if intent.status is PaymentStatus.AUTHORISED:
+                await self._give_back(order, run)  # or it would stay held beside the next card's
+                await self._record(
+                    run,
+                    lambda order, now: order.payment_capture_failed(intent_id, "refused", now + self._pay_within, now),
+                    "capture_failed",
+                )
+                return
+        if (intent.status, intent.captured_amount) != (PaymentStatus.CAPTURED, amount):
+            answer = f"{intent.status} with {intent.captured_amount} charged for {amount} {order.currency}"
             await self._not_understood(run, "payments", answer)
         await self._record(run, lambda order, now: order.payment_captured(intent_id, amount, now), "captured")
+
+    async def _looked_up(self, order: ServiceOrder, run: _Run) -> PaymentIntent:
+        """What became of the attempt. One that the gateway doesn't know is an answer that can't be right either."""
+        assert order.attempt is not None  # nobody asks before there is one
+        try:
+            intent = await self._outside.payments.retrieve(order.attempt.intent_id)
+        except CounterpartyRefused as error:
+            await self._not_understood(run, "payments", f"{error} for {order.attempt.intent_id}")
+        return await self._fitting(order, intent, run)
+
+    async def _fitting(self, order: ServiceOrder, intent: PaymentIntent, run: _Run) -> PaymentIntent:
+        """The answer, if it is one about the order's attempt, its amount and currency, in words that are known."""
+        assert order.attempt is not None  # nobody asks before there is one
+        asked = f"{order.attempt.amount} {order.currency} of {order.attempt.intent_id}"
+        told = f"{intent.amount} {intent.currency} of {intent.id}"
+        if told != asked or intent.status is PaymentStatus.UNRECOGNISED:
+            await self._not_understood(run, "payments", f"{intent.status} {told} for {asked}")
+        return intent
+
+    async def _give_back(self, order: ServiceOrder, run: _Run) -> None:
+        """Give the hold back, and believe only an answer that says so."""
+        assert order.attempt is not None  # nobody gives back what there is not
+        intent = await self._fitting(order, await self._outside.payments.void(order.attempt.intent_id), run)
+        if intent.status is not PaymentStatus.VOIDED:
+            await self._not_understood(run, "payments", f"{intent.status} where the hold was to be given back")
 
     async def _refund(self, order: ServiceOrder, run: _Run) -> None:
         assert order.attempt is not None  # the one that was captured
@@ -274,13 +298,11 @@ class Fulfilment:
             result = await self._outside.provisioning.set_seats(
                 line.subscription_id, line.product, change.seats_after, change.version_sent, order.id
             )
+            _must_fit(result, change.seats_after, order.id)
             if result.status is ProvisioningStatus.PENDING:
                 message = "the seats are not there yet"
                 raise StillWaiting(message)
-            if result.status is ProvisioningStatus.PROVISIONED and result.seats != change.seats_after:
-                answer = f"{result.seats} seats for {change.seats_after} on {line.subscription_number}"
-                await self._not_understood(run, "provisioning", answer)
-        except CounterpartyRefused as error:
+        except (CounterpartyRefused, UnexpectedAnswer) as error:
             run.waiting[line.subscription_id] = error
             await self._note_not_understood(run, "provisioning", f"{error} for {line.subscription_number}")
         except CounterpartyError as error:
@@ -311,6 +333,8 @@ class Fulfilment:
         assert order.admin_reference is not None  # the step is only due with one
         products = tuple(dict.fromkeys(line.product.value for line in order.provisioned_lines))
         given = await self._outside.admin_directory.ensure_seats(order.admin_reference, products)
+        if not set(given) <= set(products):
+            await self._not_understood(run, "admin directory", f"gave {', '.join(given)} for {', '.join(products)}")
         await self._record(run, lambda order, now: order.admin_seats_assigned(given, now), "admin_seats")
 
     # --- calling off -----------------------------------------------------------------------------------------------
@@ -326,12 +350,12 @@ class Fulfilment:
             return
         voided = 0
         if order.attempt:
-            intent = await self._outside.payments.retrieve(order.attempt.intent_id)
+            intent = await self._looked_up(order, run)
             if intent.status is PaymentStatus.CAPTURED:
                 await self._not_understood(run, "payments", "captured where nothing was to be charged")
             voided = intent.amount if intent.status is PaymentStatus.AUTHORISED else order.authorised_amount
             if intent.status is not PaymentStatus.VOIDED:
-                await self._outside.payments.void(order.attempt.intent_id)
+                await self._give_back(order, run)
         await self._record_end(run, lambda order, now: order.cancelled(voided, now))
 
     async def _found_provisioned(self, order: ServiceOrder, run: _Run) -> bool:
@@ -339,7 +363,10 @@ class Fulfilment:
         for line in order.unsettled_lines:
             streams = await self._events.load(line.subscription_id)
             subscription = streams.require(Subscription, line.subscription_id)
-            answer = await given_up(self._outside.provisioning, subscription, order.id)
+            try:
+                answer = await given_up(self._outside.provisioning, subscription, order.id)
+            except UnexpectedAnswer as error:
+                await self._not_understood(run, "provisioning", f"{error} for {line.subscription_number}")
             if answer and answer.status is ProvisioningStatus.PROVISIONED:
                 await self._record_line(line, answer, run)
                 return True
@@ -365,7 +392,7 @@ class Fulfilment:
 
     # --- recording -------------------------------------------------------------------------------------------------
 
-    async def _not_understood(self, run: _Run, counterparty: str, answer: str) -> None:
+    async def _not_understood(self, run: _Run, counterparty: str, answer: str) -> NoReturn:
         """Record the answer and raise UnexpectedAnswer: the step is tried again later."""
         await self._note_not_understood(run, counterparty, answer)
         raise UnexpectedAnswer(answer)
@@ -403,24 +430,48 @@ async def given_up(
 
     A call that is still under way is shut out by one of a higher version which leaves the seats as they are: the next
     change has a higher one still, since its release and its order are events of the subscription themselves. Raises
-    StillWaiting while that call itself is not carried out.
+    StillWaiting while that call itself is not carried out, and UnexpectedAnswer for what can't be right.
     """
     change = subscription.seat_change
     if change is None or change.order_id != order_id:
         return None
     answer = await provisioning.answer_to(subscription.id, change.version_sent)
-    if answer is None:
+    if answer:
+        _must_fit(answer, change.seats_after, order_id)
+    if answer is None or answer.status is ProvisioningStatus.PENDING:
         shut_out = await provisioning.set_seats(
             subscription.id, subscription.product, subscription.seats, change.version_sent + 1, order_id
         )
+        _must_fit(shut_out, subscription.seats, order_id)
         if shut_out.status is ProvisioningStatus.PENDING:
             message = "the seats may still come"
             raise StillWaiting(message)
+        return None
     return answer
 
 
+def _must_fit(answer: ProvisioningResult, seats: int, order_id: UUID) -> None:
+    """Raise UnexpectedAnswer unless it can be one to a call for so many seats in all, for this order."""
+    if answer.order_id not in {None, order_id}:
+        message = f"an answer for the order {answer.order_id}"
+        raise UnexpectedAnswer(message)
+    match answer.status:
+        case ProvisioningStatus.PROVISIONED:
+            fits = answer.seats == seats and answer.external_reference is not None
+        case ProvisioningStatus.REJECTED:
+            fits = answer.external_reference is None
+        case status:
+            fits = status is ProvisioningStatus.PENDING
+    if not fits:
+        message = f"{answer.status}, {answer.seats} seats where {seats} were asked for, as {answer.external_reference}"
+        raise UnexpectedAnswer(message)
+
+
 async def made_intent(vault: Vault, payments: Payments, order: ServiceOrder) -> str:
-    """The id of the unconfirmed intent for the order's next attempt: made now, or the one that was made before."""
+    """The id of the unconfirmed intent for the order's next attempt: made now, or the one that was made before.
+
+    Raises UnexpectedAnswer if the gateway made one of another amount or currency; nobody confirms that.
+    """
     method = order.payment_method
     assert method is not None  # an order is placed with a card, and keeps one
     token = opened(await vault.read((method.token,)), method.token, GatewayToken)
@@ -428,4 +479,7 @@ async def made_intent(vault: Vault, payments: Payments, order: ServiceOrder) -> 
     # The card is part of the key: another one under the same attempt is another request.
     key = f"{order.id}:{number}:{method.token.id}:{method.token.version}"
     intent = await payments.create_intent(key, order.id, number, order.amount_due, order.currency, token.token)
+    if (intent.amount, intent.currency) != (order.amount_due, order.currency):
+        message = f"an intent of {intent.amount} {intent.currency} for {order.amount_due} {order.currency}"
+        raise UnexpectedAnswer(message)
     return intent.id

@@ -208,7 +208,7 @@ class CardDescription:
 
 
 class PaymentStatus(StrEnum):
-    """What the gateway says of an intent."""
+    """What the gateway says of an intent; UNRECOGNISED stands for a word that its adapter doesn't know."""
 
     UNCONFIRMED = "unconfirmed"
     AUTHORISED = "authorised"
@@ -216,6 +216,7 @@ class PaymentStatus(StrEnum):
     ACTION_REQUIRED = "action_required"
     CAPTURED = "captured"
     VOIDED = "voided"
+    UNRECOGNISED = "unrecognised"
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,21 +282,26 @@ class AdminDirectory(Protocol):
 
 
 class ProvisioningStatus(StrEnum):
-    """What the provisioning system says of a call."""
+    """What the provisioning system says of a call; UNRECOGNISED stands for a word that its adapter doesn't know."""
 
     PROVISIONED = "provisioned"
     REJECTED = "rejected"
     PENDING = "pending"
+    UNRECOGNISED = "unrecognised"
 
 
 @dataclass(frozen=True, slots=True)
 class ProvisioningResult:
-    """Done with its reference and the seats in all, rejected with a reason, or still to come: then ask again."""
+    """Done with its reference and the seats in all, rejected with a reason, or still to come: then ask again.
+
+    `order_id` is the order that the system says it answers for; None if it doesn't say.
+    """
 
     status: ProvisioningStatus
     seats: int | None = None
     external_reference: str | None = None
     rejection: str | None = None
+    order_id: UUID | None = None
 
 
 class SeatProvisioning(Protocol):

@@ -86,7 +86,7 @@ class SandboxAdminDirectory:
                 given = tuple(product for product in dict.fromkeys(map(str, products)) if product not in admin.products)
                 admin.products.extend(given)
                 document.update(admin.model_dump(mode="json"))
-            return given
+            return (*given, "another_product") if planned is Behaviour.WRONG else given
 
     async def admins(self) -> list[SandboxAdmin]:
         """All admins, in the order in which they came to be."""

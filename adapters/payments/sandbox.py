@@ -291,7 +291,7 @@ class SandboxPayments:
                 if page.terms != asked.terms:
                     raise PaymentRefused(code="idempotency_error")
                 document.update(page.as_of(now).model_dump(mode="json"))
-            return self._shown(page)
+            return _misstated(self._shown(page), planned)
 
     async def confirm(self, intent_id: str) -> PaymentIntent:
         """See services.ports.Payments. What is captured or voided can't be confirmed any more."""
@@ -336,7 +336,7 @@ class SandboxPayments:
                 if planned is Behaviour.REJECT:
                     raise PaymentRefused(code="payment_intent_unexpected_state")
                 page.void(now)
-            return self._shown(page)
+            return _misstated(self._shown(page), planned)
 
     async def refund(self, idempotency_key: str, intent_id: str, amount: int) -> str:
         """See services.ports.Payments. More than was captured is refused, and a refused key stays refused."""
@@ -400,9 +400,17 @@ class SandboxPayments:
 
 
 def _misstated(intent: PaymentIntent, planned: Behaviour | None) -> PaymentIntent:
-    if planned is not Behaviour.WRONG:
-        return intent
-    return replace(intent, amount=intent.amount + 1, captured_amount=intent.captured_amount + 1)
+    match planned:
+        case Behaviour.WRONG:
+            return replace(intent, amount=intent.amount + 1, captured_amount=intent.captured_amount + 1)
+        case Behaviour.OTHER_CURRENCY:
+            return replace(intent, currency="USD" if intent.currency != "USD" else "EUR")
+        case Behaviour.UNKNOWN_STATUS:
+            return replace(intent, status=PaymentStatus.UNRECOGNISED)
+        case Behaviour.OTHER_ORDER:
+            return replace(intent, id="pi_of_another_order")
+        case _:
+            return intent
 
 
 def _must_be_acceptable(idempotency_key: str, amount: int, currency: str) -> None:

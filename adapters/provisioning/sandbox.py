@@ -82,17 +82,16 @@ class SandboxProvisioning:
                     raise ProvisioningRefused(code="other_product")
                 answer = _answer(known, seats, version, order_id, reject=planned is Behaviour.REJECT)
                 document.update(known.model_dump(mode="json"))
-            if planned is Behaviour.WRONG:
-                return replace(_result(answer), seats=seats + 1)
-            return _result(answer)
+            return _misstated(_result(answer), planned)
 
     async def answer_to(self, subscription_id: UUID, version: int) -> ProvisioningResult | None:
         """See services.ports.SeatProvisioning."""
-        async with self._script.around("provisioning.answer_to", str(subscription_id)):
+        async with self._script.around("provisioning.answer_to", str(subscription_id)) as planned:
             document = await self._books.read(_BOOK, str(subscription_id))
             known = ProvisionedSubscription.model_validate(document) if document else None
             answers = known.answers if known else []
-            return next((_result(answer) for answer in answers if answer.version == version), None)
+            given = next((_result(answer) for answer in answers if answer.version == version), None)
+            return given and _misstated(given, planned)
 
     async def subscriptions(self) -> list[ProvisionedSubscription]:
         """All subscriptions that were ever asked for, with every call once, in order of arrival."""
@@ -102,7 +101,21 @@ class SandboxProvisioning:
 def _result(answer: SeatChangeAnswered) -> ProvisioningResult:
     status = ProvisioningStatus.REJECTED if answer.external_reference is None else ProvisioningStatus.PROVISIONED
     seats = None if answer.external_reference is None else answer.seats
-    return ProvisioningResult(status, seats, answer.external_reference, answer.rejection)
+    return ProvisioningResult(status, seats, answer.external_reference, answer.rejection, answer.order_id)
+
+
+def _misstated(result: ProvisioningResult, planned: Behaviour | None) -> ProvisioningResult:
+    match planned:
+        case Behaviour.WRONG:
+            return replace(result, seats=(result.seats or 0) + 1)
+        case Behaviour.UNKNOWN_STATUS:
+            return replace(result, status=ProvisioningStatus.UNRECOGNISED)
+        case Behaviour.OTHER_ORDER:
+            return replace(result, order_id=UUID(int=0))
+        case Behaviour.PENDING:
+            return ProvisioningResult(ProvisioningStatus.PENDING, order_id=result.order_id)
+        case _:
+            return result
 
 
 def _answer(

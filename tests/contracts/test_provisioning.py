@@ -57,7 +57,7 @@ async def test_the_same_call_twenty_times_at_once_is_one_change(provisioning: Sa
 async def test_a_version_below_one_that_was_seen_is_rejected(provisioning: SandboxProvisioning) -> None:
     await made(provisioning, 20, 5)
     late = await made(provisioning, 13, 3, OTHER_ORDER)
-    assert late == ProvisioningResult(ProvisioningStatus.REJECTED, rejection=VERSION_SUPERSEDED)
+    assert late == ProvisioningResult(ProvisioningStatus.REJECTED, rejection=VERSION_SUPERSEDED, order_id=OTHER_ORDER)
     assert await made(provisioning, 13, 3, OTHER_ORDER) == late
     assert await seats_of(provisioning) == 20
 
@@ -118,7 +118,9 @@ async def test_a_rejection_says_why_is_kept_for_its_version_and_changes_no_seats
     await made(provisioning, 10, 1)
     await script.plan("provisioning.set_seats", "before", "reject")
     rejected = await made(provisioning, 13, 3, OTHER_ORDER)
-    assert rejected == ProvisioningResult(ProvisioningStatus.REJECTED, rejection=SEATS_NOT_AVAILABLE)
+    assert rejected == ProvisioningResult(
+        ProvisioningStatus.REJECTED, rejection=SEATS_NOT_AVAILABLE, order_id=OTHER_ORDER
+    )
     assert await made(provisioning, 13, 3, OTHER_ORDER) == rejected
     assert await seats_of(provisioning) == 10
     assert (await made(provisioning, 13, 5, OTHER_ORDER)).external_reference

@@ -8,6 +8,7 @@ import typer
 from adapters.cli import operating
 from adapters.cli.database import database, must_be_external
 from adapters.cli.loop import run
+from adapters.cli.orders import orders
 from adapters.cli.terminal import err, log_plainly, out, plain_errors
 from adapters.postgres.embedded import erase
 from adapters.settings import Settings, from_environment
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(operating.projections, name="projections")
 app.add_typer(operating.parked, name="parked")
+app.add_typer(orders, name="orders")
 
 
 @app.command()
@@ -53,6 +55,17 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="for programs")]
         with database(settings, stop_after=False) as found:
             if not print_status(settings, found.application_url, out, as_json=as_json):
                 raise typer.Exit(1)
+
+
+@app.command()
+def care(as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False) -> None:
+    """What Corporate Account Services has to look at: what happened, since when, and what to do."""
+    from adapters.cli.care import print_care  # noqa: PLC0415
+
+    with plain_errors():
+        settings = from_environment()
+        with database(settings, stop_after=False) as found:
+            run(lambda: print_care(settings, found.application_url, out, as_json=as_json))
 
 
 @app.command()

@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Final, NoReturn
 
 import typer
+from pydantic_core import to_json
 from rich.console import Console
 from rich.logging import RichHandler
 
@@ -12,7 +14,11 @@ from adapters.importing.unusable_file import UnusableFile
 from adapters.postgres.embedded import EmbeddedPostgresError
 from adapters.postgres.schema import SchemaError
 from adapters.settings import SettingsError
-from services.ports import StoreUnavailable
+from domain.refusals import Refusal
+from services.ports import CounterpartyError, StoreUnavailable
+
+REFUSED: Final = 1
+WRONG_USE: Final = 2
 
 out, err = Console(), Console(stderr=True)
 
@@ -23,15 +29,21 @@ class Refused(Exception):
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """End with one plain line and an exit code for what the user can mend."""
+    """End with one plain line: exit code 2 for what the user can mend, 1 for what the ledger or a partner refuses."""
     try:
         yield
     except (SettingsError, SchemaError, EmbeddedPostgresError, StoreUnavailable, UnusableFile) as error:
-        _say(error)
-        raise typer.Exit(2) from None
-    except Refused as error:
-        _say(error)
-        raise typer.Exit(1) from None
+        ended(WRONG_USE, str(error))
+    except (Refused, Refusal) as refusal:
+        ended(REFUSED, str(refusal))
+    except CounterpartyError as error:
+        ended(REFUSED, f"A partner's system did not do it, and nothing was changed: {error}. Try again later.")
+
+
+def ended(code: int, line: str) -> NoReturn:
+    """Say the line and end with the code."""
+    err.print(f"seatledger: {line}", style="red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(code) from None
 
 
 def log_plainly() -> None:
@@ -41,5 +53,6 @@ def log_plainly() -> None:
     )
 
 
-def _say(error: Exception) -> None:
-    err.print(f"seatledger: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+def as_json_text(value: Any) -> str:
+    """The value as JSON, ids and times as text, dataclasses as objects."""
+    return to_json(value).decode()

@@ -241,17 +241,7 @@ class PortalQueries:
 
     async def care(self, limit: int, cursor: str | None) -> PageOf[CareEntry]:
         """The care list, oldest first, with the numbers that people go by. Raises CursorInvalid."""
-        position, entry_id = _cursor_read(cursor, _number)
-        parameters = {"first": position, "second": entry_id, "limit": limit + 1}
-        async with (
-            reporting_unavailability(),
-            self._pool.connection() as connection,
-            connection.cursor(row_factory=args_row(CareEntry)) as rows,
-        ):
-            await rows.execute(_CARE, parameters, prepare=True)
-            found = await rows.fetchall()
-        last = found[limit - 1] if len(found) > limit else None
-        return PageOf(found[:limit], _cursor_of(last.position, last.entry_id) if last else None)
+        return await care_page(self._pool, limit, cursor)
 
     async def order_as_of(self, id: UUID, version: int) -> OrderRow:
         """The order's row as a stream version made it."""
@@ -315,6 +305,21 @@ def _by_itself(event: LedgerEvent) -> Recorded:
         idempotency_key=None,
         event=event,
     )
+
+
+async def care_page(pool: AsyncConnectionPool[AsyncConnection], limit: int, cursor: str | None) -> PageOf[CareEntry]:
+    """A page of the care list, oldest first, for those who have no more than a pool. Raises CursorInvalid."""
+    position, entry_id = _cursor_read(cursor, _number)
+    parameters = {"first": position, "second": entry_id, "limit": limit + 1}
+    async with (
+        reporting_unavailability(),
+        pool.connection() as connection,
+        connection.cursor(row_factory=args_row(CareEntry)) as rows,
+    ):
+        await rows.execute(_CARE, parameters, prepare=True)
+        found = await rows.fetchall()
+    last = found[limit - 1] if len(found) > limit else None
+    return PageOf(found[:limit], _cursor_of(last.position, last.entry_id) if last else None)
 
 
 def _cursor_of(first: object, second: UUID) -> str:

@@ -34,8 +34,14 @@ SELECT free.entry_id, free.subject_id, free.account_id, free.correlation_id, fre
 FROM claimed JOIN free USING (entry_id) ORDER BY free.position
 """
 
-_KEEP: Final = """
+_KEEP: Final[LiteralString] = """
 UPDATE ledger.work_claims SET expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE list = %(list)s AND entry_id = %(entry)s AND token = %(token)s
+"""
+
+# Nobody works on an entry that rests: without an owner, its pause is nobody's to lose, and an operator may end it.
+_RELEASE: Final[LiteralString] = """
+UPDATE ledger.work_claims SET owner = '', expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE list = %(list)s AND entry_id = %(entry)s AND token = %(token)s
 """
 
@@ -81,13 +87,16 @@ class PostgresWorkList:
 
     async def keep(self, claim: Claim, lease_seconds: float) -> bool:
         """See services.ports.WorkList."""
-        parameters = {"list": self._name, "entry": claim.entry_id, "token": claim.token, "seconds": lease_seconds}
+        return await self._until(_KEEP, claim, lease_seconds)
+
+    async def _until(self, statement: LiteralString, claim: Claim, seconds: float) -> bool:
+        parameters = {"list": self._name, "entry": claim.entry_id, "token": claim.token, "seconds": seconds}
         async with reporting_unavailability(), self._pool.connection() as connection:
-            return (await connection.execute(_KEEP, parameters, prepare=True)).rowcount == 1
+            return (await connection.execute(statement, parameters, prepare=True)).rowcount == 1
 
     async def release(self, claim: Claim, pause_seconds: float) -> None:
         """See services.ports.WorkList."""
-        await self.keep(claim, pause_seconds)
+        await self._until(_RELEASE, claim, pause_seconds)
 
     async def caught_up(self) -> None:
         """See services.ports.WorkList."""

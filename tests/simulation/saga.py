@@ -260,17 +260,13 @@ class Saga:
                 ("payments.capture", "reject"),
                 ("payments.capture", "wrong"),
                 ("payments.confirm", "wrong"),
-                ("payments.confirm", "other_order"),
-                ("payments.capture", "unknown_status"),
-                ("payments.retrieve", "other_currency"),
-                ("payments.void", "unknown_status"),
-                ("provisioning.set_seats", "other_order"),
-                ("provisioning.answer_to", "unknown_status"),
                 ("payments.refund", "reject"),
                 ("payments.create_intent", "reject"),
                 ("mail.send", "reject"),
             ]
         )
+        if behaviour == "wrong":
+            behaviour = self.random.choice(["wrong", "other_currency", "unknown_status", "other_order"])
         await self.world.script.plan(point, "before", behaviour, times=self.random.randint(1, 3))
 
     async def _wait(self) -> None:

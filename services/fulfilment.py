@@ -243,8 +243,9 @@ class Fulfilment:
     async def _fitting(self, order: ServiceOrder, intent: PaymentIntent, run: _Run) -> PaymentIntent:
         """The answer, if it is one about the order's attempt, its amount and currency, in words that are known."""
         assert order.attempt is not None  # nobody asks before there is one
-        asked = f"{order.attempt.amount} {order.currency} of {order.attempt.intent_id}"
-        told = f"{intent.amount} {intent.currency} of {intent.id}"
+        asked, told = f"{order.attempt.amount} {order.currency}", f"{intent.amount} {intent.currency}"
+        if intent.id != order.attempt.intent_id:
+            await self._not_understood(run, "payments", f"{intent.id} where {order.attempt.intent_id} was asked for")
         if told != asked or intent.status is PaymentStatus.UNRECOGNISED:
             await self._not_understood(run, "payments", f"{intent.status} {told} for {asked}")
         return intent

@@ -6,6 +6,8 @@ from uuid import UUID, uuid4
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from adapters.bootstrap import check_schema, opened_ledger
 from adapters.cli.database import Database
@@ -50,9 +52,10 @@ class Cancelling:
 
     def will(self, order: ServiceOrder, at: datetime) -> list[str]:
         """See Step."""
-        if order.cancelling:
-            return [f"The order is being called off already ({order.cancelling}); nothing changes."]
+        already = order.cancelling
         order.request_cancellation(self._reason, at)
+        if already:
+            return [f"The order is being called off already ({already}); nothing changes."]
         waiting = [
             f"{seats_of(line)} are given up; if they are there after all, they are charged."
             for line in order.unsettled_lines
@@ -136,10 +139,12 @@ def act(
     sentences = step.will(order, files[0].history[-1].event.timestamp)
     if not as_json:
         out.print(f"Order {order.number}:", markup=False, highlight=False)
+        listed = Table.grid(padding=(0, 1, 0, 0))
         for sentence in sentences:
-            out.print(f"- {sentence}", markup=False, highlight=False)
+            listed.add_row("-", Text(sentence))
+        out.print(listed)
     came_of_it = None
-    if not dry_run:
+    if order.pending_events and not dry_run:
         if not yes and not typer.confirm(step.question):
             raise typer.Exit(REFUSED)
         answers: list[str] = []

@@ -64,27 +64,26 @@ async def retry_order(settings: Settings, url: str, named: str, out: Console, *,
         for each in at_hand:
             out.print(f"{each.work}: {_retried(each)}", markup=False, highlight=False)
     else:
-        turn = next_turn(file.order)
-        out.print(_nothing_to_retry(file, turn.who, turn.what), markup=False, highlight=False)
+        out.print(_nothing_to_retry(file), markup=False, highlight=False)
     if not at_hand:
         raise typer.Exit(REFUSED)
 
 
-def _nothing_to_retry(file: OrderFile, who: str, what: str) -> str:
-    order = file.order
-    if who == WORKERS:
+def _nothing_to_retry(file: OrderFile) -> str:
+    order, turn = file.order, next_turn(file.order)
+    if turn.who == WORKERS:
         return f"{order.number} is not on a list yet: {file.events_behind} events are not read. Is a worker running?"
-    return f"There is nothing for a worker to do on {order.number} ({order.state}). Next: {who}: {what}."
+    return f"There is nothing for a worker to do on {order.number} ({order.state}). Next: {turn}."
 
 
 def _retried(work: WorkInHand) -> str:
     match work.hands:
         case Hands.RESTING:
-            return f"had {work.seconds_left:.0f} s of rest left {_after(work)}; a worker takes it up now."
+            return f"had {work.seconds_left:.0f} s of rest left {_after(work)}; it is free now."
         case Hands.WORKED_ON:
             return f"{work.owner} works on it, for {work.seconds_left:.0f} s more at least; left alone."
         case _:
-            return f"free already {_after(work)}; a worker takes it up at its next look."
+            return f"free already {_after(work)}; a worker takes it at its next look."
 
 
 def _after(work: WorkInHand) -> str:
@@ -131,11 +130,11 @@ def _table(*headings: str, right: tuple[str, ...] = ()) -> Table:
 
 
 def _summary(file: OrderFile) -> Padding:
-    order, turn = file.order, next_turn(file.order)
+    order = file.order
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
-    grid.add_row("next", Text(f"{turn.who}: {turn.what}"))
+    grid.add_row("next", Text(str(next_turn(order))))
     grid.add_row("account", Text(f"{file.account_number or order.account_id}, quote {order.quote_id}"))
     grid.add_row("id", Text(str(order.id)))
     for name, value in _amounts(file):
@@ -229,7 +228,7 @@ def _events(file: OrderFile, *, wide: bool) -> Table:
     for each in file.history:
         name, what = topic_of(each.event).partition(".")[0], told(each, file.order)
         who = f"{each.actor.role} {each.actor.id}" if wide else str(each.actor.role)
-        row = [str(each.event.originator_version), f"{each.event.timestamp:%Y-%m-%d %H:%M}", who]
+        row = [str(each.event.originator_version), f"{each.event.timestamp:%Y-%m-%d %H:%M:%S}", who]
         if wide:
             table.add_row(*row, name, cause(each, file.history), Text(what, "dim"))
         else:

@@ -38,6 +38,10 @@ class Turn:
     who: str
     what: str
 
+    def __str__(self) -> str:
+        """In one line."""
+        return self.what if self.who == NOBODY else f"{self.who}: {self.what}"
+
 
 def next_turn(order: ServiceOrder) -> Turn:
     """Whose turn it is by the order's events alone."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final, NoReturn
 
 import typer
-from pydantic_core import to_json
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.logging import RichHandler
 
@@ -55,4 +55,4 @@ def log_plainly() -> None:
 
 def as_json_text(value: Any) -> str:
     """The value as JSON, ids and times as text, dataclasses as objects."""
-    return to_json(value).decode()
+    return TypeAdapter(Any).dump_json(value).decode()

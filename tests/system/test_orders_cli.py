@@ -159,6 +159,7 @@ async def test_an_order_is_shown_from_all_sides(desk: Desk) -> None:
     written_down = f" {order.number.lower().replace('0', 'o').replace('1', 'l')} "
     document = await desk.read("orders", "show", written_down)
     assert (document["id"], document["state"], document["charged"]) == (str(id), "Completed", order.captured_amount)
+    assert document["possible"] == ["refund", "resend_receipt"]
     assert [each["outcome"] for each in document["lines"]] == ["provisioned", "provisioned"]
     assert [each["came_of_it"] for each in document["attempts"]] == ["charged"]
     assert [each["care"] for each in document["care"]] == ["answer_not_understood"]

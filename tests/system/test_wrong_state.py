@@ -14,7 +14,7 @@ from adapters.http.application import application
 from adapters.ledger import Ledger
 from adapters.sandbox_script import Script
 from adapters.settings import Settings
-from domain.order import OrderState
+from domain.order import OrderCommand, OrderState
 from tests.system.customers import ASSIST, LINDNER, MEETING, Tokens, customers
 
 pytestmark = pytest.mark.system
@@ -31,23 +31,34 @@ class Command(NamedTuple):
     caller: str
     body: Any
     takes: set[OrderState]
+    names: OrderCommand
     code: str = "ORDER_STATE"
 
 
 COMMANDS: Final = (
-    Command("POST", "place", "anna", PLACE, {OrderState.PREPARED}),
-    Command("PUT", "payment-method", "anna", {"token": "tok_visa"}, {OrderState.PREPARED, *TO_BE_PAID}),
-    Command("POST", "pay", "anna", None, TO_BE_PAID, "ORDER_NOT_PAYABLE"),
+    Command("POST", "place", "anna", PLACE, {OrderState.PREPARED}, OrderCommand.PLACE),
+    Command(
+        "PUT",
+        "payment-method",
+        "anna",
+        {"token": "tok_visa"},
+        {OrderState.PREPARED, *TO_BE_PAID},
+        OrderCommand.CHANGE_DETAILS,
+    ),
+    Command("POST", "pay", "anna", None, TO_BE_PAID, OrderCommand.PAY, "ORDER_NOT_PAYABLE"),
     Command(
         "POST",
         "cancel",
         "care",
         {"reason": "duplicate"},
         {OrderState.PLACED, OrderState.PAYMENT_UNKNOWN, *TO_BE_PAID, OrderState.AUTHORISED},
+        OrderCommand.CANCEL,
     ),
-    Command("POST", "refund", "care", {"reason": "goodwill"}, {OrderState.COMPLETED}),
-    Command("POST", "release", "care", {"subscription_id": str(MEETING)}, {OrderState.AUTHORISED}),
-    Command("POST", "receipt/resend", "care", None, {OrderState.COMPLETED}),
+    Command("POST", "refund", "care", {"reason": "goodwill"}, {OrderState.COMPLETED}, OrderCommand.REFUND),
+    Command(
+        "POST", "release", "care", {"subscription_id": str(MEETING)}, {OrderState.AUTHORISED}, OrderCommand.RELEASE
+    ),
+    Command("POST", "receipt/resend", "care", None, {OrderState.COMPLETED}, OrderCommand.RESEND_RECEIPT),
 )
 
 
@@ -98,6 +109,7 @@ class Desk:
             asked = f"{command.what} of an order that is {state}"
             assert (answer.status_code, problem["code"], problem["state"]) == (409, command.code, state), asked
             assert f"The order is {state}; " in problem["title"], asked
+            assert command.names not in problem["possible"], asked
         assert await self.ledger.events.version_of(order) == version
 
 

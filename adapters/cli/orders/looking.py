@@ -135,6 +135,7 @@ def _summary(file: OrderFile) -> Padding:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
     grid.add_row("next", Text(str(next_turn(order))))
+    grid.add_row("possible", Text(", ".join(each.replace("_", " ") for each in order.possible) or "nothing"))
     grid.add_row("account", Text(f"{file.account_number or order.account_id}, quote {order.quote_id}"))
     grid.add_row("id", Text(str(order.id)))
     for name, value in _amounts(file):

@@ -192,6 +192,7 @@ def document(file: OrderFile) -> dict[str, Any]:
         "quote_id": order.quote_id,
         "state": order.state,
         "version": order.version,
+        "possible": order.possible,
         "next": {"who": turn.who, "what": turn.what},
         "currency": order.currency,
         "net": order.totals.net,

@@ -45,7 +45,7 @@ async def show_order(settings: Settings, url: str, named: str, out: Console, *, 
     if as_json:
         out.print_json(as_json_text(document(file)))
         return
-    for part in _shown(file, wide=out.width >= _WIDE):
+    for part in shown(file, wide=out.width >= _WIDE):
         out.print(part, highlight=False)
 
 
@@ -95,7 +95,8 @@ async def connected(url: str) -> AsyncConnection:
     return await psycopg.AsyncConnection.connect(url, connect_timeout=5, autocommit=True)
 
 
-def _shown(file: OrderFile, *, wide: bool) -> list[Any]:
+def shown(file: OrderFile, *, wide: bool) -> list[Any]:
+    """The file for a terminal; `wide`: with room for what each event tells beside its name."""
     order = file.order
     heading = Text.assemble((f"Order {order.number}", "bold"), "  ", (str(order.state), _colour(file)))
     parts: list[Any] = [heading, _summary(file), _section("Lines", _lines(file))]

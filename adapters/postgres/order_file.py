@@ -9,8 +9,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import args_row
 
+from adapters.event_mapping import recorded
 from adapters.log.event_log import LogRecord
-from adapters.postgres.projecting import recorded
 from adapters.postgres.wakeups import READ_MODELS
 from domain.envelope import Recorded
 from domain.history import replayed

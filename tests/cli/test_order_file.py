@@ -13,7 +13,7 @@ from adapters.cli.orders.acting import Cancelling, Releasing
 from adapters.cli.orders.looking import shown
 from adapters.cli.orders.naming import as_number
 from adapters.cli.orders.telling import attempts, document, next_turn
-from adapters.cli.speaking import as_json_text
+from adapters.cli.terminal import as_json_text
 from adapters.postgres.order_file import OrderFile, WorkInHand
 from domain.envelope import Actor, Role
 from domain.order import OrderState

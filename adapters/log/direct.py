@@ -1,6 +1,6 @@
 """The event log read straight from the store: its own order, woken after each commit."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from psycopg import AsyncConnection
@@ -20,7 +20,7 @@ FROM (SELECT COALESCE(max(notification_id), 0) AS position FROM ledger.events) A
 LEFT JOIN (
     ledger.events e
     JOIN unnest(%(partitions)s::int2[], %(positions)s::int8[]) AS reader (partition, position)
-      ON reader.partition = e.partition AND e.notification_id > reader.position
+      ON reader.partition = e.partition AND e.notification_id > reader.position AND e.topic <> ALL (%(without)s)
 ) ON e.notification_id > %(least)s
 ORDER BY e.notification_id LIMIT %(limit)s
 """
@@ -55,7 +55,7 @@ class DirectLog:
             cursor = await connection.execute(_ENDS)
             return dict(await cursor.fetchall())
 
-    async def read(self, after: Mapping[int, int], limit: int) -> Page:
+    async def read(self, after: Mapping[int, int], limit: int, without: Collection[str] = ()) -> Page:
         """See EventLog."""
         self._seen = self._wakeups.count(EVENTS)
         if not after:
@@ -65,6 +65,7 @@ class DirectLog:
             "positions": list(after.values()),
             "least": min(after.values()),
             "limit": limit,
+            "without": list(without),
         }
         async with reporting_unavailability(), self._pool.connection() as connection:
             cursor = await connection.execute(_READ, parameters, prepare=True, binary=True)

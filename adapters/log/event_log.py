@@ -1,6 +1,6 @@
 """The port of the event log: what a reader gets, in order within each partition, whoever carries it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -50,8 +50,12 @@ class EventLog(Protocol):
     async def ends(self) -> Mapping[int, int]:
         """The last position of each partition now; 0 for an empty one."""
 
-    async def read(self, after: Mapping[int, int], limit: int) -> Page:
-        """The next records of these partitions past these positions, at most `limit`; none if there are none."""
+    async def read(self, after: Mapping[int, int], limit: int, without: Collection[str] = ()) -> Page:
+        """The next records of these partitions past these positions, at most `limit`; none if there are none.
+
+        Events of the names in `without` are of no interest to this reader, and a log that can may leave them out;
+        `previous` is then the position of the last one that was not.
+        """
 
     async def wait(self, poll_seconds: float) -> None:
         """Return when there may be more than the last `read` gave, or when the poll is due."""

@@ -27,11 +27,11 @@ class Folding:
         self._projection = projection
         self._stores = {table.name: RowStore(schema, table) for table in projection.tables.values()}
         taken = projection.event_classes
-        self._of_no_interest = frozenset(topic for topic, kind in EVENT_CLASSES.items() if kind not in taken)
+        self.of_no_interest = frozenset(topic for topic, kind in EVENT_CLASSES.items() if kind not in taken)
 
     def concerns(self, topic: str) -> bool:
         """Whether some handler takes events of this name, or could: what this version does not know may be for it."""
-        return topic not in self._of_no_interest
+        return topic not in self.of_no_interest
 
     async def fold(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
         """Load the rows that these events touch, fold, and write those that changed. Raises NotTaken.

@@ -175,3 +175,45 @@ async def test_a_list_is_caught_up_once_it_has_what_was_in_the_log(bench: Bench)
     async with asyncio.timeout(5):
         await waiting
     await worker.stop()
+
+
+async def test_what_a_dying_server_lost_is_read_again_by_a_worker_that_remembers_it_as_stored(bench: Bench) -> None:
+    """A checkpoint's commit does not wait for the disk: after a crash of the server it may be older than was told."""
+    await bench.start_subscriptions(5)
+    worker = bench.worker("one")
+    await worker._prepare()
+    await worker._hold_leases()
+    assert await worker.step() == 5
+    bench.as_owner("UPDATE projecting.checkpoints SET position = 0 WHERE projection = 'portal'")
+    bench.as_owner("TRUNCATE portal.subscriptions, portal.timeline")
+    await bench.start_subscriptions(2)
+    with pytest.raises(LeaseLost):
+        await worker.step()
+    worker._forget_leases()
+    worker.start()
+    await bench.until(SUBSCRIPTIONS, 7)
+    await worker.stop()
+    assert await bench.differences() == []
+
+
+async def test_events_of_no_interest_are_left_out_and_their_checkpoint_is_stored_in_time(bench: Bench) -> None:
+    await bench.start_subscriptions(30)
+    end = await bench.count("SELECT max(notification_id) FROM ledger.events")
+    log = DirectLog(bench.pool, bench.wakeups)
+    worker = bench.worker("one", fulfilment_todo, log=log)
+    page = await log.read(dict.fromkeys(range(12), 0), 100, worker._folding.of_no_interest)
+    assert (list(page.records), set(page.reached.values())) == ([], {end})
+    worker.start()
+    await bench.until(
+        "SELECT coalesce(min(position), 0) FROM projecting.checkpoints WHERE projection = 'fulfilment_todo'", end
+    )
+    await worker.stop()
+
+
+async def test_a_name_that_this_version_does_not_know_is_never_left_out(bench: Bench) -> None:
+    await bench.start_subscriptions(3)
+    bench.poison(2)
+    log = DirectLog(bench.pool, bench.wakeups)
+    worker = bench.worker("one", fulfilment_todo, log=log)
+    page = await log.read(dict.fromkeys(range(12), 0), 100, worker._folding.of_no_interest)
+    assert [record.position for record in page.records] == [2]

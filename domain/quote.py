@@ -205,9 +205,10 @@ class Quote(LedgerAggregate):
     ) -> tuple[QuoteLine, ...]:
         """The lines as an order placed now is charged.
 
-        On a later day than quoted each line costs the smaller of both days' prices. Raises QuoteChanged if the tax
-        treatment is another or the gross would be more than quoted.
+        On a later day than quoted each line costs the smaller of both days' prices. Raises QuoteNotOpen, QuoteExpired,
+        and QuoteChanged if the tax treatment is another or the gross would be more than quoted.
         """
+        self.must_be_open(at)  # after its end a line may have no day of its term left to be priced by
         day = business_day(at, self.time_zone)
         treatment = _treatment(account, vat_id_country, rules, at)
         if {(line.tax_category, line.tax_country) for line in self.lines} != {(treatment.category, treatment.country)}:

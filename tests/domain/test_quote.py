@@ -191,6 +191,12 @@ def test_a_quote_whose_time_is_over_is_neither_accepted_nor_declined() -> None:
     given(quote).when(lambda it: it.accept(ORDER, over - timedelta(microseconds=1))).then(Quote.QuoteAccepted)
 
 
+def test_a_quote_whose_term_is_over_too_has_no_price_any_more() -> None:
+    issued = given(quote).aggregate
+    with pytest.raises(QuoteExpired):
+        issued.lines_on_order(account(), "DE", RULES, NOON + timedelta(days=400))
+
+
 def test_ordered_on_the_day_it_costs_what_was_quoted() -> None:
     issued = given(quote).aggregate
     assert issued.lines_on_order(account(), "DE", RULES, LATER) == issued.lines

@@ -196,6 +196,13 @@ async def test_an_expired_card_places_nothing(world: World) -> None:
         await world.ordering.place(world.placing(prepared.id, changed.version), world.context())
 
 
+async def test_a_draft_that_outlived_its_quote_and_its_term_is_not_placed(world: World) -> None:
+    prepared = await world.prepared()
+    world.clock.move(timedelta(days=302))  # and no timer rang
+    with pytest.raises(QuoteExpired):
+        await world.ordering.place(world.placing(prepared.id, prepared.version), world.context())
+
+
 async def test_seats_on_order_refuse_another_order(world: World) -> None:
     await world.placed()
     with pytest.raises(SeatChangePending):

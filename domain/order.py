@@ -891,7 +891,7 @@ class ServiceOrder(LedgerAggregate):
         payment_method: PaymentMethod,
         timestamp: datetime,
     ) -> None:
-        self.state, self.attempts = OrderState.PLACED, attempt
+        self.state, self.attempts, self.pay_until = OrderState.PLACED, attempt, None
         self.attempt = PaymentAttempt(attempt, intent_id, amount)
 
     @event(PaymentActionRequired)

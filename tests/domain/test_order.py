@@ -103,9 +103,17 @@ def test_an_order_without_a_card_is_not_payable() -> None:
 def test_a_declined_order_waits_and_another_card_is_the_next_attempt() -> None:
     waiting = given(order, placed, attempted).when(declined).then(ServiceOrder.PaymentDeclined, attempt=1)
     assert (waiting.state, waiting.next_step, waiting.attempt) == (OrderState.PAYMENT_DECLINED, None, None)
+    assert waiting.pay_until
     again = given(order, placed, attempted, declined).when(attempted)
     assert again.then(ServiceOrder.PaymentAttemptStarted, attempt=2, intent_id="pi_2").next_step is (
         FulfilmentStep.AUTHORISE
+    )
+
+
+def test_once_the_next_attempt_is_under_way_there_is_no_day_to_pay_by() -> None:
+    assert (
+        given(order, placed, attempted, declined).when(attempted).then(ServiceOrder.PaymentAttemptStarted).pay_until
+        is None
     )
 
 

@@ -8,8 +8,8 @@ STAMP := .venv/.installed
 FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do \
     $$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
-UNIT := tests/domain tests/services tests/projections tests/contracts tests/cli tests/importing tests/simulation tests/reference \
-    domain services projections adapters
+UNIT := tests/domain tests/services tests/projections tests/contracts tests/cli tests/importing tests/simulation \
+    tests/reference tests/model domain services projections adapters
 
 help:
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import NoReturn
 
 from tests.model.amounts import tax_on
 
@@ -12,6 +13,10 @@ class Refused(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+def refuse(code: str) -> NoReturn:
+    raise Refused(code)
 
 
 @dataclass
@@ -46,9 +51,9 @@ class PlainSubscription:
 
     def must_take_seats(self, today: date) -> None:
         if self.state != "Active" or today >= self.end:
-            raise Refused("SUBSCRIPTION_ENDING")
+            refuse("SUBSCRIPTION_ENDING")
         if self.on_order:
-            raise Refused("SEAT_CHANGE_PENDING")
+            refuse("SEAT_CHANGE_PENDING")
 
 
 @dataclass
@@ -61,9 +66,9 @@ class PlainQuote:
 
     def must_be_open(self, now: datetime) -> None:
         if self.state != "Open":
-            raise Refused("QUOTE_NOT_OPEN")
+            refuse("QUOTE_NOT_OPEN")
         if now >= self.valid_until:
-            raise Refused("QUOTE_EXPIRED")
+            refuse("QUOTE_EXPIRED")
 
 
 @dataclass(eq=False)

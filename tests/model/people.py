@@ -1,20 +1,22 @@
 """The plain model's commands: what people may ask of the account, and what is then so."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from tests.model.amounts import begin_of, day_of, price
-from tests.model.books import PlainLine, PlainOrder, PlainQuote, PlainSubscription, Refused
+from tests.model.books import PlainLine, PlainOrder, PlainQuote, PlainSubscription, refuse
 
 
 class PlainAccount:
     """One German account that pays by card. Names stand for ids: a quote is called by its number, 1, 2, 3 ..."""
 
-    def __init__(self, now: datetime, subscriptions: Sequence[str]) -> None:
-        today = day_of(now)
-        start, end = today - timedelta(days=63), today + timedelta(days=302)
+    def __init__(self, now: datetime, days_left: Mapping[str, int]) -> None:
+        """`days_left`: of each subscription's term of 365 days."""
         self.now = now
-        self.subscriptions = {name: PlainSubscription(name, start, end) for name in subscriptions}
+        ends = {name: day_of(now) + timedelta(days=left) for name, left in days_left.items()}
+        self.subscriptions = {
+            name: PlainSubscription(name, end - timedelta(days=365), end) for name, end in ends.items()
+        }
         self.quotes: dict[str, PlainQuote] = {}
         self.orders: dict[str, PlainOrder] = {}
         self.open_quote: str | None = None
@@ -29,13 +31,13 @@ class PlainAccount:
         self, cart: list[tuple[str, int, int | None]], replaces: str | None, *, by_sales_rep: bool, acknowledged: bool
     ) -> None:
         if replaces != self.open_quote:
-            raise Refused("OPEN_QUOTE_CHANGED")
+            refuse("OPEN_QUOTE_CHANGED")
         lines = [self._line(*each) for each in cart]
         if self.restricted and not by_sales_rep:
-            raise Refused("NOT_ELIGIBLE_SELF_SERVICE")
+            refuse("NOT_ELIGIBLE_SELF_SERVICE")
         if replaces:
             if self.quotes[replaces].by_sales_rep and not acknowledged:
-                raise Refused("SALES_REP_QUOTE_UNACKNOWLEDGED")
+                refuse("SALES_REP_QUOTE_UNACKNOWLEDGED")
             self._end_open_quote("ExpiredBySupersession")
         name = str(len(self.quotes) + 1)
         valid_until = min([self.now + timedelta(days=30), *(begin_of(line.end) for line in lines)])
@@ -44,7 +46,7 @@ class PlainAccount:
 
     def _line(self, name: str, seats: int, unit_price: int | None) -> PlainLine:
         if seats < 1:
-            raise Refused("QUANTITY_INVALID")
+            refuse("QUANTITY_INVALID")
         subscription, today = self.subscriptions[name], day_of(self.now)
         subscription.must_take_seats(today)
         start, end = subscription.start, subscription.end
@@ -79,9 +81,9 @@ class PlainAccount:
     def place(self, name: str) -> None:
         order, quote, today = self.orders[name], self.quotes[name], day_of(self.now)
         if order.state != "Prepared":
-            raise Refused("ORDER_STATE")
+            refuse("ORDER_STATE")
         if self.restricted and not quote.by_sales_rep:
-            raise Refused("NOT_ELIGIBLE_SELF_SERVICE")
+            refuse("NOT_ELIGIBLE_SELF_SERVICE")
         quote.must_be_open(self.now)
         for line in order.lines:
             self.subscriptions[line.subscription].must_take_seats(today)
@@ -95,13 +97,13 @@ class PlainAccount:
     def change_card(self, name: str, card: str) -> None:
         order = self.orders[name]
         if order.state != "Prepared" and not order.is_payable:
-            raise Refused("ORDER_STATE")
+            refuse("ORDER_STATE")
         order.card = card
 
     def pay(self, name: str) -> None:
         order = self.orders[name]
         if not order.is_payable:
-            raise Refused("ORDER_NOT_PAYABLE")
+            refuse("ORDER_NOT_PAYABLE")
         order.state, order.pay_until = "Placed", None
         self.put_on_list(order)
 
@@ -109,7 +111,7 @@ class PlainAccount:
         order = self.orders[name]
         must_be_paid = order.with_seats and (not order.unanswered or order.state == "PaymentDeclined")
         if not order.is_under_way or must_be_paid:
-            raise Refused("ORDER_STATE")
+            refuse("ORDER_STATE")
         if not order.called_off:
             order.called_off = True
             self.put_on_list(order)
@@ -119,16 +121,16 @@ class PlainAccount:
         waits = order.state == "Authorised" or (order.is_under_way and order.called_off)
         line = next((line for line in order.unanswered if line.subscription == subscription), None)
         if not waits or not line:
-            raise Refused("ORDER_STATE")
+            refuse("ORDER_STATE")
         self.answered(order, line, "rejected")
 
     def refund(self, name: str, amount: int | None) -> None:
         order = self.orders[name]
         left = order.captured - order.refunded
         if order.state != "Completed" or order.refund_due or not left:
-            raise Refused("ORDER_STATE")
+            refuse("ORDER_STATE")
         if amount is not None and amount > left:
-            raise Refused("REFUND_AMOUNT")
+            refuse("REFUND_AMOUNT")
         order.refund_due = left if amount is None else amount
         self.put_on_list(order)
 
@@ -146,7 +148,7 @@ class PlainAccount:
 
     def _active(self, name: str) -> PlainSubscription:
         if self.subscriptions[name].state != "Active":
-            raise Refused("SUBSCRIPTION_ENDING")
+            refuse("SUBSCRIPTION_ENDING")
         return self.subscriptions[name]
 
     def _end_quote_on(self, name: str) -> None:

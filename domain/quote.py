@@ -185,7 +185,16 @@ class Quote(LedgerAggregate):
         self.time_zone, self.supersedes = time_zone, supersedes
         self.state = QuoteState.OPEN
         self.order_id: UUID | None = None
-        self.said_to_expire = self.notice_due = False
+        self.said_to_expire = self.notice_settled = False
+
+    @property
+    def notice_due(self) -> bool:
+        """Whether somebody must still be told that the open quote ends soon; of an ended one, nobody is told."""
+        return self.state is QuoteState.OPEN and self._notice_is_unsettled
+
+    @property
+    def _notice_is_unsettled(self) -> bool:
+        return self.said_to_expire and not self.notice_settled
 
     @property
     def content_digest(self) -> str:
@@ -240,13 +249,13 @@ class Quote(LedgerAggregate):
             self._expire_soon(valid_until=self.valid_until, timestamp=at)
 
     def notice_sent(self, message_id: str, recipient: VaultReference, at: datetime) -> None:
-        """Record that the mail server took the mail about the quote's end."""
-        if self.notice_due:
+        """Record that the mail server took the mail about the quote's end, though the quote may have ended meanwhile."""
+        if self._notice_is_unsettled:
             self._send_notice(message_id=message_id, recipient=recipient, timestamp=at)
 
     def notice_was_undeliverable(self, message_id: str, reason: str, at: datetime) -> None:
         """Record that the mail about the quote's end can't reach its reader, or has nobody to tell any more."""
-        if self.notice_due:
+        if self._notice_is_unsettled:
             self._fail_notice(message_id=message_id, reason=reason, timestamp=at)
 
     def be_superseded(self, by_quote_id: UUID, at: datetime) -> None:
@@ -275,15 +284,15 @@ class Quote(LedgerAggregate):
 
     @event(QuoteExpiresSoon)
     def _expire_soon(self, valid_until: datetime, timestamp: datetime) -> None:
-        self.said_to_expire = self.notice_due = True
+        self.said_to_expire = True
 
     @event(QuoteNoticeSent)
     def _send_notice(self, message_id: str, recipient: VaultReference, timestamp: datetime) -> None:
-        self.notice_due = False
+        self.notice_settled = True
 
     @event(QuoteNoticeUndeliverable)
     def _fail_notice(self, message_id: str, reason: str, timestamp: datetime) -> None:
-        self.notice_due = False
+        self.notice_settled = True
 
     @event(QuoteExpiredBySupersession)
     def _be_superseded(

@@ -1,4 +1,4 @@
-"""The mails that are due beside the receipt: one entry for each, gone when it was sent or can't be."""
+"""The mails that are due beside the receipt: one entry for each, gone when it was sent, can't be, or the quote ended."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from projections.fold import Projection, Table
 from projections.todo import TodoRow, entry
 
 entries = Table("entries", TodoRow, key="entry_id")
-notices_todo = Projection("notices_todo", 1, entries)
+notices_todo = Projection("notices_todo", 2, entries)
 
 _OF_QUOTE = Notice(NoticeKind.QUOTE_EXPIRES_SOON)
 
@@ -58,6 +58,14 @@ def _quote_expires_soon(_: None, __: Quote.QuoteExpiresSoon, recorded: Recorded)
     return entry(_OF_QUOTE.work, recorded)
 
 
-@entries.on(Quote.QuoteNoticeSent, Quote.QuoteNoticeUndeliverable, keys=_of_quote)
-def _quote_notice_settled(_: TodoRow | None, __: Quote.Event, ___: Recorded) -> None:
+@entries.on(
+    Quote.QuoteNoticeSent,
+    Quote.QuoteNoticeUndeliverable,
+    Quote.QuoteAccepted,
+    Quote.QuoteDeclined,
+    Quote.QuoteExpired,
+    Quote.QuoteExpiredBySupersession,
+    keys=_of_quote,
+)
+def _nothing_to_tell_of_quote(_: TodoRow | None, __: Quote.Event, ___: Recorded) -> None:
     return None

@@ -8,7 +8,7 @@ from domain.account import BillingAccount
 from domain.notices import Notice, NoticeKind
 from domain.order import PAYABLE, ServiceOrder
 from domain.personal_data import VaultReference
-from domain.quote import Quote, QuoteState
+from domain.quote import Quote
 from services.ports import (
     Claim,
     Clock,
@@ -187,30 +187,28 @@ class NoticeMail(Mailing):
         account = await self._account(quote.account_id)
         recipient = account.billing_contact
         message_id = f"<quote-expires-soon-{quote.number}@{self._mail_domain}>"
-        refused: str | None = "the quote is not open any more"
-        if quote.state is QuoteState.OPEN:
-            try:
-                contact = await self._contact(recipient)
-                letter = self._renderer.render(
-                    NoticeContent(
-                        kind=NoticeKind.QUOTE_EXPIRES_SOON,
-                        number=quote.number,
-                        locale=account.language,
-                        time_zone=quote.time_zone,
-                        currency=quote.currency,
-                        legal_name=await self._legal_name(account),
-                        contact=contact,
-                        account_number=account.number,
-                        lines=quote.lines,
-                        provisioned=(),
-                        rejected=(),
-                        amount=quote.totals.gross,
-                        until=quote.valid_until,
-                    )
+        try:
+            contact = await self._contact(recipient)
+            letter = self._renderer.render(
+                NoticeContent(
+                    kind=NoticeKind.QUOTE_EXPIRES_SOON,
+                    number=quote.number,
+                    locale=account.language,
+                    time_zone=quote.time_zone,
+                    currency=quote.currency,
+                    legal_name=await self._legal_name(account),
+                    contact=contact,
+                    account_number=account.number,
+                    lines=quote.lines,
+                    provisioned=(),
+                    rejected=(),
+                    amount=quote.totals.gross,
+                    until=quote.valid_until,
                 )
-                refused = await self._send(_mail(message_id, contact, letter, account.language), keep)
-            except RecordErased:
-                refused = "the billing contact was erased"
+            )
+            refused = await self._send(_mail(message_id, contact, letter, account.language), keep)
+        except RecordErased:
+            refused = "the billing contact was erased"
 
         def decide(quote: Quote, context: CommandContext) -> None:
             if refused is None:

@@ -238,6 +238,9 @@ def test_its_end_is_told_once_while_it_is_open() -> None:
     assert told.aggregate.notice_due
     told.when(soon).then()
     given(quote, ENDINGS[QuoteState.DECLINED][1]).when(soon).then()
+    ended = given(quote, soon, ENDINGS[QuoteState.DECLINED][1])
+    assert not ended.aggregate.notice_due
+    ended.when(lambda it: it.notice_sent("<m>", account().billing_contact, LATER)).then(Quote.QuoteNoticeSent)
     given(quote, soon).when(lambda it: it.notice_was_undeliverable("<m>", "no such person", LATER)).then(
         Quote.QuoteNoticeUndeliverable
     )

@@ -143,6 +143,16 @@ async def test_a_warning_of_a_quotes_end_is_sent_once(world: World) -> None:
     assert len(await world.mailer.messages()) == 1
 
 
+async def test_of_a_quote_that_ended_before_its_warning_was_sent_nobody_is_told(world: World) -> None:
+    quote = await world.quote()
+    world.clock.move(timedelta(days=27))
+    await world.ring()
+    (claim,) = await world.to_tell.claim("worker", 10, 30)
+    await world.quoting.decline(quote, world.context())
+    await world.notices.carry_on(claim, kept)
+    assert (await world.mailer.messages(), world.to_tell.entries(), await world.care()) == ([], [], [])
+
+
 async def test_an_undeliverable_warning_of_a_quotes_end_is_on_the_list_too() -> None:
     world = World()
     await world.customer(email="anna@undeliverable.example")

@@ -249,7 +249,7 @@ class Quote(LedgerAggregate):
             self._expire_soon(valid_until=self.valid_until, timestamp=at)
 
     def notice_sent(self, message_id: str, recipient: VaultReference, at: datetime) -> None:
-        """Record that the mail server took the mail about the quote's end, though the quote may have ended meanwhile."""
+        """Record that the mail server took the mail about the quote's end; it may have ended meanwhile."""
         if self._notice_is_unsettled:
             self._send_notice(message_id=message_id, recipient=recipient, timestamp=at)
 

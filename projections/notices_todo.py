@@ -1,4 +1,4 @@
-"""The mails that are due beside the receipt: one entry for each, gone when it was sent, can't be, or the quote ended."""
+"""The mails that are due beside the receipt: an entry each, gone when it was sent, can't be, or its quote ended."""
 
 from uuid import UUID
 

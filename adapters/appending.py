@@ -98,13 +98,13 @@ def same_request(context: CommandContext, fingerprint: bytes) -> None:
 def prepared_append(
     aggregates: Iterable[LedgerAggregate],
     context: CommandContext,
-    unchanged: Iterable[LedgerAggregate],
+    unchanged: Iterable[LedgerAggregate | UUID],
     vault: Sequence[SealedRecord],
     result: LedgerAggregate,
     partitions: int,
 ) -> Append:
     """The aggregates' pending events with the versions they were decided on; raises AppendTooLarge."""
-    guards: list[tuple[UUID, int]] = [(each.id, each.version) for each in unchanged]
+    guards = [(each, 0) if isinstance(each, UUID) else (each.id, each.version) for each in unchanged]
     events: list[EventRow] = []
     for aggregate in aggregates:
         pending = aggregate.collect_events()

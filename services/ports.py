@@ -107,14 +107,15 @@ class EventStore(Protocol):
         self,
         *aggregates: LedgerAggregate,
         context: CommandContext,
-        unchanged: Sequence[LedgerAggregate] = (),
+        unchanged: Sequence[LedgerAggregate | UUID] = (),
         vault: Sequence[SealedRecord] = (),
         result: LedgerAggregate | None = None,
     ) -> Outcome:
         """Store the aggregates' pending events, vault records and the idempotency row: all or nothing.
 
-        Checks the versions of `aggregates` and of `unchanged`. `result` is what the command was about (default: the
-        first). Raises VersionConflict, AppendTooLarge, StoreUnavailable.
+        Checks the versions of `aggregates` and of `unchanged`, where an id stands for a stream that must still be
+        empty. `result` is what the command was about (default: the first). Raises VersionConflict, AppendTooLarge,
+        StoreUnavailable.
         """
 
     async def version_of(self, id: UUID) -> int:

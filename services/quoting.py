@@ -1,5 +1,6 @@
 """Save Cart and Review: pricing a cart, issuing the one open quote, declining it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -77,7 +78,13 @@ class Quoting:
             if draft:
                 draft.discard("quote superseded", context.now)
             return await self._events.append(
-                account, *ended, quote, *subscriptions.values(), context=context, result=quote
+                account,
+                *ended,
+                quote,
+                *subscriptions.values(),
+                context=context,
+                unchanged=(order_id(replaced),) if replaced and not draft else (),
+                result=quote,
             )
 
         return await decided(attempt)
@@ -103,7 +110,9 @@ class Quoting:
             quote, account = streams.require(Quote, id), streams.require(BillingAccount, account_id)
             quote.decline(context.actor.id, context.now)
             ended = ended_with(quote, account, streams, "quote declined", context.now)
-            return await self._events.append(quote, account, *ended, context=context)
+            return await self._events.append(
+                quote, account, *ended, context=context, unchanged=still_without_draft(quote, ended)
+            )
 
         return await decided(attempt)
 
@@ -126,6 +135,11 @@ def ended_with(
     if draft:
         draft.discard(reason, at)
     return [draft] if draft else []
+
+
+def still_without_draft(quote: Quote, ended: Sequence[ServiceOrder]) -> tuple[UUID, ...]:
+    """What must be unchanged if the quote ends without a draft order: one prepared meanwhile would stay for ever."""
+    return () if ended else (order_id(quote.id),)
 
 
 def of_account(subscription: Subscription, account: BillingAccount) -> Subscription:

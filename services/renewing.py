@@ -12,7 +12,7 @@ from domain.quote import ExpiryCause, Quote
 from domain.subscription import Subscription
 from services.deciding import decided
 from services.ports import CommandContext, EventStore, Outcome, VersionConflict
-from services.quoting import ended_with
+from services.quoting import ended_with, still_without_draft
 
 
 class Renewing:
@@ -53,6 +53,8 @@ class Renewing:
             )
             change(subscription)
             ended: list[LedgerAggregate] = []
+            # The account is named even if no quote ends: one issued meanwhile on this subscription must not survive.
+            unchanged: tuple[LedgerAggregate | UUID, ...] = (account,)
             open_quote_id = account.open_quote_id
             if open_quote_id:
                 others = await self._events.load(account.id, open_quote_id, order_id(open_quote_id))
@@ -62,14 +64,8 @@ class Renewing:
                 quote = others.require(Quote, open_quote_id)
                 if any(line.subscription_id == id for line in quote.lines):
                     quote.expire(cause, context.now)
-                    ended = [quote, *ended_with(quote, account, others, f"quote expired: {cause}", context.now)]
-            # The account is named even if no quote ended: one issued meanwhile on this subscription must not survive.
-            return await self._events.append(
-                subscription,
-                *ended,
-                *([account] if ended else []),
-                context=context,
-                unchanged=() if ended else (account,),
-            )
+                    drafts = ended_with(quote, account, others, f"quote expired: {cause}", context.now)
+                    ended, unchanged = [quote, *drafts, account], still_without_draft(quote, drafts)
+            return await self._events.append(subscription, *ended, context=context, unchanged=unchanged)
 
         return await decided(attempt)

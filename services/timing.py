@@ -12,7 +12,7 @@ from domain.quote import ExpiryCause, Quote, QuoteState
 from domain.subscription import Subscription
 from domain.timers import Timer
 from services.ports import Claim, Clock, CommandContext, EventStore
-from services.quoting import ended_with
+from services.quoting import ended_with, still_without_draft
 from services.working import recorded, worker_context
 
 ACTOR: Final = "timers"
@@ -61,7 +61,8 @@ class Timers:
             return
         quote.expire(ExpiryCause.VALID_UNTIL, context.now)
         ended = ended_with(quote, account, streams, "quote expired", context.now)
-        await self._events.append(quote, account, *ended, context=context)
+        unchanged = still_without_draft(quote, ended)
+        await self._events.append(quote, account, *ended, context=context, unchanged=unchanged)
 
     async def _end_subscription(self, claim: Claim) -> None:
         subscription = (await self._events.load(claim.subject_id)).require(Subscription, claim.subject_id)

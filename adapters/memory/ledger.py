@@ -50,7 +50,7 @@ class MemoryLedger:
         self,
         *aggregates: LedgerAggregate,
         context: CommandContext,
-        unchanged: Sequence[LedgerAggregate] = (),
+        unchanged: Sequence[LedgerAggregate | UUID] = (),
         vault: Sequence[SealedRecord] = (),
         result: LedgerAggregate | None = None,
     ) -> Outcome:

@@ -75,7 +75,7 @@ class PostgresEventStore:
         self,
         *aggregates: LedgerAggregate,
         context: CommandContext,
-        unchanged: Sequence[LedgerAggregate] = (),
+        unchanged: Sequence[LedgerAggregate | UUID] = (),
         vault: Sequence[SealedRecord] = (),
         result: LedgerAggregate | None = None,
     ) -> Outcome:

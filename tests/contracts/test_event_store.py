@@ -171,6 +171,14 @@ async def test_a_stream_named_as_unchanged_must_be_unchanged(stores: Stores) -> 
     await stores.events.append(started(), context=context(), unchanged=[changed])
 
 
+async def test_a_stream_named_as_still_empty_must_be_empty(stores: Stores) -> None:
+    begun = started()
+    await stores.events.append(started(), context=context(), unchanged=[begun.id])
+    await stores.events.append(begun, context=context())
+    with pytest.raises(VersionConflict):
+        await stores.events.append(started(), context=context(), unchanged=[begun.id])
+
+
 async def test_the_same_stream_can_begin_only_once(stores: Stores) -> None:
     subscription = started()
     await stores.events.append(subscription, context=context())

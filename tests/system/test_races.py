@@ -1,6 +1,7 @@
 """Two at the same moment, many times: whoever is first in the log decides, and never do both win against it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
 from typing import Any
@@ -17,8 +18,8 @@ from domain.envelope import Actor, Role
 from domain.identifiers import account_id, command_id, subscription_id
 from domain.ledger import LedgerEvent
 from domain.order import ServiceOrder
-from domain.quote import CartLine
-from domain.refusals import Conflict, NotEligibleForSelfService, OpenQuoteChanged, Refusal
+from domain.quote import CartLine, Quote
+from domain.refusals import Conflict, NotEligibleForSelfService, OpenQuoteChanged, QuoteNotOpen, Refusal
 from services.accounts import StartSubscription
 from services.ordering import PlaceServiceOrder
 from services.ports import CommandContext, Outcome
@@ -156,6 +157,58 @@ async def test_the_proof_would_see_an_order_after_the_restriction(two: tuple[Led
     assert placed_while_restricted(history) == []
     history.insert(0, history.pop())
     assert placed_while_restricted(history) == [prepared.id]
+
+
+async def race_prepare_with_the_end_of_its_quote(one: Ledger, other: Ledger, rounds: int) -> Counter[str]:
+    """Prepare a quote's order while it is declined or superseded; which of the two was first, and how often."""
+    first: Counter[str] = Counter()
+    open_quote: UUID | None = None
+    for number in range(rounds):
+        issue = IssueQuote(ACCOUNT, (CartLine(X, 1),), open_quote)
+        quote = (await one.quoting.issue(issue, await _context(one))).id
+        supersede = IssueQuote(ACCOUNT, (CartLine(X, 2),), quote)
+        delays = (0.0, number % 7 / 1500) if number % 2 else (number % 7 / 1500, 0.0)
+
+        async def prepare(quote: UUID = quote, delay: float = delays[0]) -> Outcome:
+            await asyncio.sleep(delay)
+            return await one.ordering.prepare(quote, await _context(one))
+
+        async def end(
+            quote: UUID | None = None if number % 4 < 2 else quote,
+            new: IssueQuote = supersede,
+            delay: float = delays[1],
+        ) -> Outcome:
+            await asyncio.sleep(delay)
+            context = await _context(other)
+            return await (other.quoting.decline(quote, context) if quote else other.quoting.issue(new, context))
+
+        prepared, ended = await _ends(prepare(), end())
+        assert isinstance(ended, Outcome), ended
+        assert isinstance(prepared, Outcome | QuoteNotOpen), prepared
+        first["prepare" if isinstance(prepared, Outcome) else "end"] += 1
+        open_quote = ended.id if number % 4 < 2 else None
+    return first
+
+
+def drafts_without_a_quote(history: list[LedgerEvent]) -> list[UUID]:
+    """Orders that are drafts for ever: their quote has ended, and they were not cancelled with it."""
+    ended: set[UUID] = set()
+    drafts: dict[UUID, UUID] = {}
+    for event in history:
+        if isinstance(event, Quote.QuoteDeclined | Quote.QuoteExpiredBySupersession):
+            ended.add(event.originator_id)
+        elif isinstance(event, ServiceOrder.ServiceOrderPrepared):
+            drafts[event.originator_id] = event.quote_id
+        elif isinstance(event, ServiceOrder.OrderCancelled):
+            del drafts[event.originator_id]
+    return [order for order, quote in drafts.items() if quote in ended]
+
+
+async def test_no_draft_survives_a_quote_that_ends_while_it_is_prepared(two: tuple[Ledger, Ledger]) -> None:
+    one, other = two
+    first = await race_prepare_with_the_end_of_its_quote(one, other, 100)
+    assert min(first["prepare"], first["end"]) > 5, first
+    assert drafts_without_a_quote(await _history(one)) == []
 
 
 async def test_a_renewal_that_races_with_place_never_finds_its_quote_placed_after_it(

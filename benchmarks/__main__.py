@@ -12,7 +12,7 @@ from benchmarks.figures import Figure, written
 from benchmarks.performance import remembered
 
 BENCH: Final = ("append", "project", "http", "latency", "growth", "start")
-CHAOS: Final = ("saga", "receipts", "kill")
+CHAOS: Final = ("saga", "receipts", "kill", "store")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 out = Console(stderr=True, highlight=False)

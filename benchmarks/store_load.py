@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -104,6 +104,7 @@ def under_load(
     theirs.close()  # so that the end of a reader that fails is noticed here
     vacuums = 0
     try:
+        _received(pipe)  # it stands at the log's end before there is anything
         with ProcessPoolExecutor(PROCESSES, spawning) as processes, psycopg.connect(owner_url) as connection:
             connection.autocommit = True
             share = -(-events // (PROCESSES * WRITERS))
@@ -115,15 +116,20 @@ def under_load(
             answers = [answer for each in writing for answer in each.result()]
             seconds = time.monotonic() - began
             pipe.send(_last(connection))
-            if not pipe.poll(60):
-                message = "the reader did not come to the log's end within 60 s"
-                raise TimeoutError(message)
-            seen = pipe.recv()
+            seen = _received(pipe)
             stored = [Stored(*row) for row in connection.execute(_STORED)]
     finally:
         reader.kill()
         reader.join()
     return Books(answers, seen, stored, vacuums, seconds)
+
+
+def _received(pipe: Connection) -> Any:
+    """What the reader sends next."""
+    if not pipe.poll(60):
+        message = "the reader did not answer within 60 s"
+        raise TimeoutError(message)
+    return pipe.recv()
 
 
 def _last(connection: psycopg.Connection) -> int:
@@ -142,6 +148,7 @@ def _read_until_told(url: str, log: type[DirectLog], pipe: Connection) -> None:
         async with AsyncConnectionPool(url, open=False, kwargs={"autocommit": True}) as pool:
             tailing = log(pool, wakeups)
             reached = dict.fromkeys(await tailing.ends(), 0)
+            pipe.send("ready")
             while until is None or min(reached.values()) < until:
                 page = await tailing.read(reached, _PAGE)
                 reached = dict(page.reached)
@@ -167,7 +174,7 @@ def _written(url: str, writer: type[GroupCommit], number: int, share: int) -> li
         )
         group.start()
         ends_at = time.monotonic() + PATIENCE
-        writers = [_Writer(group, random.Random(number * WRITERS + each)) for each in range(WRITERS)]
+        writers = [_Writer(group, number * WRITERS + each) for each in range(WRITERS)]
         await asyncio.gather(*(each.write(share, ends_at) for each in writers))
         await group.stop()
         await wakeups.stop()
@@ -183,10 +190,10 @@ class _Writer:
     command that was done before. One in 100 is spoilt: the database fails the call that it is in.
     """
 
-    def __init__(self, group: GroupCommit, choice: random.Random) -> None:
-        """Nothing is sent before `write`."""
+    def __init__(self, group: GroupCommit, number: int) -> None:
+        """`number` among all writers: what is wrong and what is spoilt has neighbours that are not."""
         self.answers: list[Answer] = []
-        self._group, self._choice = group, choice
+        self._group, self._number, self._choice = group, number, random.Random(number)
         self._versions: dict[UUID, int] = {}
         self._recent: deque[UUID] = deque(maxlen=20)
         self._done: CommandContext | None = None
@@ -199,10 +206,11 @@ class _Writer:
             if written >= share or time.monotonic() > ends_at:
                 return
             append, expected = self._right(), "stored"
-            if number % _SPOILT_IN == _SPOILT_IN // 2 and self._sealed:
+            turn = number + self._number
+            if turn % _SPOILT_IN == _SPOILT_IN // 2 and self._sealed:
                 append, expected = replace(append, vault=(self._sealed,)), "UniqueViolation"
-            elif number % _WRONG_IN == 0:
-                append, expected = self._wrong(append, number // _WRONG_IN % 4), "VersionConflict"
+            elif turn % _WRONG_IN == 0 and self._recent:
+                append, expected = self._wrong(append, turn // _WRONG_IN % 4), "VersionConflict"
             written += await self._send(append, expected)
 
     async def _send(self, append: Append, expected: str) -> int:

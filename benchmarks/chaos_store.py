@@ -11,7 +11,8 @@ from rich.progress import Progress
 
 from benchmarks.figures import Figure
 from benchmarks.servers import bench_server
-from benchmarks.store_load import PROCESSES, WRITERS, Answer, Books, under_load
+from benchmarks.store_load import PROCESSES, WRITERS, Books, under_load
+from benchmarks.store_writer import Answer
 
 EVENTS: Final = int(os.environ.get("STORE_EVENTS", "200000"))
 

@@ -10,9 +10,11 @@ import pytest
 from domain.identifiers import order_id
 from domain.order import OrderState, ServiceOrder
 from domain.quote import CartLine, Quote, QuoteState
-from domain.refusals import QuoteNotOpen
+from domain.refusals import QuoteNotOpen, Refusal
+from domain.subscription import Subscription
+from services.ports import Outcome
 from services.quoting import IssueQuote
-from tests.world import ACCOUNT, MEETING, OPERATOR, World
+from tests.world import ACCOUNT, MEETING, OPERATOR, World, all_of
 
 TURNS = 12
 """More turns of the loop than either command takes."""
@@ -61,3 +63,27 @@ async def test_a_draft_is_not_made_or_ends_with_its_quote(end: Callable[[World, 
         assert draft is None or draft.state is OrderState.CANCELLED, f"a draft for ever, at turn {turn}"
         drafts += draft is not None
     assert 0 < drafts < 2 * TURNS, "now the one was first, now the other"
+
+
+async def test_a_renewal_decides_anew_whenever_place_was_faster() -> None:
+    """Place at every turn of the loop while a renewal is under way: one of the two is decided after the other."""
+    placed = 0
+    for turn in range(-TURNS, TURNS):
+        world = World()
+        await world.customer()
+        prepared = await world.prepared((MEETING, 1))
+        place = world.ordering.place(world.placing(prepared.id, prepared.version), world.context())
+        ends = (await world.the(Subscription, MEETING)).term.end
+        renew = world.renewing.renew(MEETING, ends + timedelta(days=365), None, world.context(OPERATOR))
+
+        async def after(turns: int, command: Awaitable[object]) -> object:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            return await command
+
+        ended, renewed = await all_of(after(turn, place), after(-turn, renew))
+        assert isinstance(renewed, Outcome), "a renewal is never refused because of an order"
+        order = await world.order(prepared.id)
+        assert order.state is (OrderState.CANCELLED if isinstance(ended, Refusal) else OrderState.PLACED), ended
+        placed += order.state is OrderState.PLACED
+    assert 0 < placed < 2 * TURNS

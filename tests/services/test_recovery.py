@@ -250,6 +250,29 @@ async def test_called_off_half_way_what_is_there_is_charged(world: World) -> Non
     assert Care.SEATS_REJECTED in await world.care()
 
 
+async def test_called_off_half_way_seats_that_came_unheard_are_charged_too(world: World) -> None:
+    order = await world.placed((MEETING, 2), (ASSIST, 1))
+    await world.script.plan("provisioning.set_seats:gotoassist_v5", "after", "timeout")
+    with pytest.raises(OutcomeUnknown):
+        await world.work()
+    await world.ordering.cancel(order, "customer_request", world.context(CARE))
+    await world.work()
+    completed = await world.order(order)
+    assert (completed.state, completed.rejected_lines) == (OrderState.COMPLETED, ())
+    assert completed.captured_amount == completed.totals.gross
+
+
+async def test_called_off_after_its_seat_change_was_taken_off_order_asks_nobody_for_it(world: World) -> None:
+    order = await world.placed()
+    subscription = await world.the(Subscription, MEETING)
+    subscription.release_seats(order, "stuck", world.clock.at)
+    await world.events.append(subscription, context=world.context(CARE))
+    await world.ordering.cancel(order, "customer_request", world.context(CARE))
+    await world.work()
+    assert (await world.order(order)).state is OrderState.CANCELLED
+    assert await world.provisioning.subscriptions() == []
+
+
 async def test_seats_that_came_unheard_are_charged_although_the_order_was_called_off(world: World) -> None:
     order = await world.placed()
     await world.script.plan("provisioning.set_seats", "after", "timeout")

@@ -39,7 +39,11 @@ class PostgresEventStore:
         return LoadedStreams(*await self._read(ids, context))
 
     async def history(self, id: UUID, version: int) -> Sequence[LedgerEvent]:
-        """The stream's events up to this version, which was stored; without a query where they are known."""
+        """The stream's events up to this version, which was stored: as the store has them.
+
+        What this process appended may not be it: two processes that carry out one command make the same event ids, and
+        only the first one's events are stored.
+        """
         known = self._cache.known(id)
         if len(known) < version:
             streams, _ = await self._read((id,))
@@ -84,8 +88,6 @@ class PostgresEventStore:
         append = prepared_append(aggregates, context, unchanged, vault, subject, self._partitions)
         if append.events:
             position = await self._writer.append(append)
-            for event in append.events:
-                self._cache.add(event.stream, event.version, decoded(event.topic, event.state))
         else:  # all of it was recorded before: there is nothing to wait for
             position = Position(0, partition_of(subject.account_id, self._partitions))
         return Outcome(append.result_kind, append.result_id, append.result_version, position)

@@ -139,8 +139,10 @@ class ProjectionWorker:
         if self._task:
             await ended(self._task)
         if self._leases:
+            positions = [lease.position for lease in self._leases.values()]
             with contextlib.suppress(StoreUnavailable):
                 async with reporting_unavailability(), self._pool.connection() as connection:
+                    await connection.execute(_MOVE, {**self._mine(), "positions": positions})
                     await connection.execute(_GIVE_BACK, self._mine())
 
     async def read_until(self, until: Mapping[int, int], told: Callable[[int], None]) -> int:

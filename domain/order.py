@@ -468,14 +468,19 @@ class ServiceOrder(LedgerAggregate):
         if self.cancelling and self.unsettled_lines and self.state is not OrderState.CANCELLED:
             return FulfilmentStep.RELEASE
         if self.state is OrderState.AUTHORISED:
-            wants_admin = self.details.admin_contact and self.admin_reference is None
-            return FulfilmentStep.ASSIGN_ADMIN if wants_admin else FulfilmentStep.PROVISION
+            return FulfilmentStep.ASSIGN_ADMIN if self._wants_admin else FulfilmentStep.PROVISION
         if self.state in {OrderState.PROVISIONED, OrderState.PARTLY_PROVISIONED}:
             return self._step_once_settled
         return _PLAIN_STEPS.get(self.state)
 
     @property
+    def _wants_admin(self) -> bool:
+        return self.details.admin_contact is not None and self.admin_reference is None
+
+    @property
     def _step_once_settled(self) -> FulfilmentStep:
+        if self._wants_admin:  # named while the order waited for another card
+            return FulfilmentStep.ASSIGN_ADMIN
         wants_seats = self.admin_reference is not None and not self.admin_has_seats
         return FulfilmentStep.ASSIGN_ADMIN_SEATS if wants_seats else FulfilmentStep.CAPTURE
 
@@ -858,6 +863,8 @@ class ServiceOrder(LedgerAggregate):
 
     @event(OrderDetailsChanged)
     def _change_details(self, details: OrderDetails, timestamp: datetime) -> None:
+        if details.admin_contact != self.details.admin_contact:
+            self.admin_reference, self.admin_has_seats = None, False
         self.details, self.payment_method = details, details.payment_method
 
     @event(OrderPlaced)

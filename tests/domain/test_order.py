@@ -79,6 +79,17 @@ def test_details_can_be_changed_in_a_draft_and_after_a_decline_only() -> None:
     given(order, placed).when(change).then_refused(OrderNotInState, state=OrderState.PLACED)
 
 
+@pytest.mark.parametrize("begun", [(order, PROVISIONED), (without_admin, (*AUTHORISED, provisioned))])
+def test_an_admin_named_while_another_card_is_waited_for_gets_the_seats(begun: tuple[Any, tuple[Step, ...]]) -> None:
+    begin, steps = begun
+    refused = lambda it: it.payment_capture_failed("pi_1", "refused", LATER, NOON)  # noqa: E731
+    named = lambda it: it.change_details(replace(DETAILS, admin_contact=reference(88)), LATER)  # noqa: E731
+    again = (*steps, refused, named, attempted, authorised)
+    assert given(begin, *again).aggregate.next_step is FulfilmentStep.ASSIGN_ADMIN
+    assert given(begin, *again, assigned).aggregate.next_step is FulfilmentStep.ASSIGN_ADMIN_SEATS
+    assert given(begin, *again, assigned, seats_assigned).aggregate.next_step is FulfilmentStep.CAPTURE
+
+
 def test_a_page_of_an_older_version_is_stale() -> None:
     given(order).when(lambda it: it.must_be_at(1)).then()
     given(order).when(lambda it: it.must_be_at(2)).then_refused(StaleVersion, expected=2, actual=1)

@@ -517,8 +517,9 @@ class ServiceOrder(LedgerAggregate):
     @property
     def waits_for_seats(self) -> bool:
         """Whether seats are asked for, or were, that nobody has to wait for any longer."""
-        asked = self.state is OrderState.AUTHORISED or (self._is_under_way and self.cancelling is not None)
-        return asked and bool(self.unsettled_lines)
+        must_be_paid = self.state in PAYABLE and bool(self.provisioned_lines)  # then it can't be called off
+        off = self._is_under_way and self.cancelling is not None
+        return (self.state is OrderState.AUTHORISED or off or must_be_paid) and bool(self.unsettled_lines)
 
     def must_be_prepared(self) -> None:
         """Raise OrderNotInState unless the order is a draft."""

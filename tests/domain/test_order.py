@@ -9,6 +9,7 @@ import pytest
 
 from domain.notices import Notice, NoticeKind
 from domain.order import FulfilmentStep, LineOutcome, OrderState, ServiceOrder
+from domain.pricing import totals
 from domain.refusals import OrderNotInState, OrderNotPayable, RefundTooLarge, StaleVersion
 from tests.domain import examples
 from tests.domain.examples import (
@@ -245,6 +246,17 @@ def test_only_a_line_that_is_waited_for_is_released() -> None:
         given(order, *steps).when(release).then_refused(OrderNotInState, needed="waiting for these seats")
     half = (*AUTHORISED, lambda it: it.line_provisioned(MEETING, NOON))
     given(two_lines, *half).when(release).then_refused(OrderNotInState, possible=("cancel", "release"))
+
+
+def test_seats_that_nobody_pays_for_are_released_though_others_must_be_paid() -> None:
+    lapsed = lambda it: it.payment_lapsed("pi_1", LATER, LATER)  # noqa: E731
+    half = (*AUTHORISED, lambda it: it.line_provisioned(MEETING, NOON), lapsed)
+    release = lambda it: it.line_released(ASSIST, "released", LATER)  # noqa: E731
+    waiting = given(two_lines, *half).when(release).then(ServiceOrder.OrderLineRejected, subscription_id=ASSIST)
+    assert (waiting.state, waiting.amount_due) == (OrderState.PAYMENT_DECLINED, totals(waiting.lines[:1]).gross)
+    assert given(two_lines, *half, release, attempted, authorised).aggregate.state is OrderState.PARTLY_PROVISIONED
+    none = (*AUTHORISED, lapsed)
+    given(two_lines, *none).when(release).then_refused(OrderNotInState, needed="waiting for these seats")
 
 
 def test_a_late_answer_for_a_line_of_an_order_that_is_over_changes_nothing() -> None:

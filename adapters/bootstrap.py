@@ -24,6 +24,7 @@ from adapters.log.event_log import EventLog
 from adapters.mail.sandbox import SandboxMailer
 from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres import schema
+from adapters.postgres.availability import BoundedConnection, still_there, tune
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
 from adapters.postgres.projecting import ProjectionWorker
@@ -57,6 +58,7 @@ from services.working import Pace, Work, Worker
 Pool = AsyncConnectionPool[AsyncConnection]
 
 _REBUILD_CONNECTIONS = 4  # a snapshot of the live tables, the rebuilt ones, the log, and one to spare
+_SANDBOX_CONNECTIONS = 8
 
 
 def owner_name() -> str:
@@ -66,35 +68,58 @@ def owner_name() -> str:
 
 def check_schema(url: str, settings: Settings, *, read_models: bool = True) -> None:
     """Raise SchemaError unless the database, and every read model in it if wanted, is what this version needs."""
-    try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-            schema.check(connection, settings.partitions)
-            for said in outdated(connection).values() if read_models else ():
+    with (
+        schema.plain_errors(),
+        psycopg.connect(url, autocommit=True, connect_timeout=schema.CONNECT_SECONDS) as connection,
+    ):
+        schema.check(connection, settings.partitions)
+        if read_models:
+            for said in outdated(connection).values():
                 raise schema.SchemaError(said)
-    except psycopg.OperationalError as error:
-        message = f"DATABASE_URL: the database does not answer: {str(error).splitlines()[0]}"
-        raise schema.SchemaError(message) from None
+            schema.must_have(connection, [f"{each.name}.{table}" for each in PROJECTIONS for table in each.tables])
 
 
 @asynccontextmanager
 async def opened_log(url: str) -> AsyncIterator[tuple[Pool, EventLog]]:
     """The log and connections, without services or counterparties: what rebuilding a read model needs."""
     wakeups = Wakeups(_connecting(url))  # not started: nobody waits here
-    pool: Pool = AsyncConnectionPool(url, min_size=1, max_size=_REBUILD_CONNECTIONS, open=False, configure=_tune)
+    pool: Pool = AsyncConnectionPool(
+        url,
+        kwargs={"autocommit": True, "prepare_threshold": 1},  # no time-outs: a rebuild may take its time
+        min_size=1,
+        max_size=_REBUILD_CONNECTIONS,
+        open=False,
+    )
     async with pool:
         yield pool, DirectLog(pool, wakeups)
 
 
 def _connecting(url: str) -> Callable[[], Any]:
-    def connect() -> Any:
-        return AsyncConnection.connect(url, autocommit=True, prepare_threshold=1, connect_timeout=5)
+    async def connect() -> AsyncConnection:
+        connection = await BoundedConnection.connect(url, connect_timeout=schema.CONNECT_SECONDS)
+        await tune(connection)
+        return connection
 
     return connect
 
 
-async def _tune(connection: AsyncConnection) -> None:
-    await connection.set_autocommit(True)
-    connection.prepare_threshold = 1
+def _pool(url: str, settings: Settings, least: int, most: int) -> Pool:
+    """Connections for those who share them: a bounded number waits for a bounded time, and none gets a dead one."""
+    return AsyncConnectionPool(
+        url,
+        connection_class=BoundedConnection,
+        kwargs={"connect_timeout": schema.CONNECT_SECONDS},
+        min_size=least,
+        max_size=most,
+        max_waiting=settings.read_queue,
+        timeout=schema.CONNECT_SECONDS,
+        # The pool doubles its pause after each failure until it gives up, and begins anew with the next who asks: given
+        # up early, it is back a second after the database, however long that was away.
+        reconnect_timeout=2.0,
+        configure=tune,
+        check=still_there,
+        open=False,
+    )
 
 
 @asynccontextmanager
@@ -103,13 +128,11 @@ async def opened_ledger(settings: Settings, url: str) -> AsyncIterator[Ledger]:
     if not settings.sandbox:
         message = "SANDBOX: no payment gateway is configured; set SANDBOX=1 to work with the sandbox counterparties"
         raise SettingsError(message)
-    pool: Pool = AsyncConnectionPool(
-        url, min_size=2, max_size=settings.database_connections, open=False, configure=_tune, timeout=5.0
-    )
+    pool = _pool(url, settings, 2, settings.database_connections)
     wakeups = Wakeups(_connecting(url))
     writer = GroupCommit(_connecting(url), lambda _: wakeups.ring(EVENTS), settings.append_queue)
     # The sandbox is another company's system as far as the ledger is concerned: it has connections of its own.
-    async with pool, AsyncConnectionPool(url, min_size=1, max_size=8, open=False, configure=_tune) as sandbox_pool:
+    async with pool, _pool(url, settings, 1, _SANDBOX_CONNECTIONS) as sandbox_pool:
         wakeups.start()
         writer.start()
         try:

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     movable_clock: bool = Field(default=True, description="an operator may move business time; only with the sandbox")
     database_connections: Annotated[int, Field(ge=2, le=1000)] = 10
     append_queue: Annotated[int, Field(ge=1)] = Field(default=10_000, description="appends that may wait")
+    read_queue: Annotated[int, Field(ge=1)] = Field(default=1_000, description="queries that may wait for a connection")
     body_bytes: Annotated[int, Field(ge=1024)] = Field(default=256 * 1024, description="largest request body")
     workers_at_once: Annotated[int, Field(ge=1, le=1000)] = 8
     terms_version: str = TERMS_VERSION

@@ -60,7 +60,7 @@ class Worker:
         """Claim and work for ever; what is under way ends with this."""
         running: set[asyncio.Task[None]] = set()
         try:
-            await self._list.caught_up()
+            await self._caught_up()
             while True:
                 running = {task for task in running if not task.done()}
                 claims = await self._claimed(self._pace.at_once - len(running))
@@ -72,12 +72,22 @@ class Worker:
         finally:
             await ended(*running)
 
+    async def _caught_up(self) -> None:
+        while True:
+            try:
+                return await self._list.caught_up()
+            except StoreUnavailable:
+                await asyncio.sleep(self._pace.poll_seconds)
+
     async def _claimed(self, limit: int) -> list[Claim]:
         try:
             return list(await self._list.claim(self._owner, limit, self._pace.lease_seconds))
         except StoreUnavailable:
-            await asyncio.sleep(self._pace.poll_seconds)
-            return []
+            pass
+        except Exception:  # noqa: BLE001 -- whatever it is, a worker that ended would be missed by nobody
+            _log.exception("a worker can't claim anything")
+        await asyncio.sleep(self._pace.poll_seconds)
+        return []
 
     async def _worked_on(self, claim: Claim) -> None:
         async def keep() -> None:
@@ -92,19 +102,24 @@ class Worker:
             raise
         except ClaimLost:
             return
-        except CounterpartyError as error:
+        except (CounterpartyError, StoreUnavailable) as error:
             pause = self._pace.pause(claim.tries)
             _log.warning("entry %s rests for %.1f s: %s", claim.entry_id, pause, type(error).__name__)
         except Exception:  # noqa: BLE001 -- one entry's fault must not stop the others
             pause = self._pace.pause(claim.tries)
             _log.exception("entry %s rests for %.1f s", claim.entry_id, pause)
-        await self._given_back(claim, pause)
+        await self._given_back(claim, pause, patience=self._pace.lease_seconds)
 
-    async def _given_back(self, claim: Claim, pause: float) -> None:
-        try:
-            await self._list.release(claim, pause)
-        except StoreUnavailable:
-            _log.warning("entry %s is free again when its claim runs out", claim.entry_id)
+    async def _given_back(self, claim: Claim, pause: float, patience: float = 0.0) -> None:
+        """Release it as soon as the store is there: else nobody could go on with it before its claim runs out."""
+        give_up_at = asyncio.get_running_loop().time() + patience
+        while True:
+            try:
+                return await self._list.release(claim, pause)
+            except StoreUnavailable:
+                if asyncio.get_running_loop().time() >= give_up_at:
+                    return _log.warning("entry %s is free again when its claim runs out", claim.entry_id)
+                await asyncio.sleep(self._pace.poll_seconds)
 
 
 async def worker_context(

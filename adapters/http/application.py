@@ -10,11 +10,14 @@ from adapters.http.api.routes import router
 from adapters.http.api.settings_routes import account_settings
 from adapters.http.body_limit import BodyLimit
 from adapters.http.callers import TheLedger
+from adapters.http.deadline import Deadline
 from adapters.ledger import Ledger
 from services.ports import StoreUnavailable
 
 ROUTES = (router, recovery, account_settings)
 """All operations of /v1."""
+
+_ANSWER_SECONDS = 15.0
 
 _DESCRIPTION = """
 Order processing behind the Corporate Billing Portal: quote, payment, seats, receipt.
@@ -38,6 +41,7 @@ def application(ledger: Ledger) -> FastAPI:
     app.state.ledger = ledger
     app.openapi = lambda: document_with_examples(app)  # type: ignore[method-assign]
     problems.install(app)
+    app.add_middleware(Deadline, seconds=_ANSWER_SECONDS)
     app.add_middleware(BodyLimit, limit=ledger.settings.body_bytes)
     for routes in ROUTES:
         app.include_router(routes)
@@ -51,8 +55,8 @@ def application(ledger: Ledger) -> FastAPI:
     async def readyz(ledger: TheLedger) -> Response:
         """The store can be written and read, and no projection stands still."""
         trouble = {each.projection.name: each.failure for each in ledger.projections if each.failure}
-        if not ledger.writer.alive:
-            trouble["writer"] = "has ended"
+        if ledger.writer.trouble:
+            trouble["writer"] = ledger.writer.trouble
         try:
             await ledger.log.ends()
         except StoreUnavailable as error:

@@ -114,13 +114,18 @@ async def _plain(_: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _away(_: Request, __: Exception) -> JSONResponse:
+def unavailable() -> JSONResponse:
+    """What is answered while the ledger can't do it; whether it did it all the same is unknown."""
     return problem(
         503,
         "UNAVAILABLE",
         "The ledger can't be reached at the moment. Send the same request, with the same Idempotency-Key, again.",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
+
+
+async def _away(_: Request, __: Exception) -> JSONResponse:
+    return unavailable()
 
 
 async def _not_that_far(_: Request, __: Exception) -> JSONResponse:

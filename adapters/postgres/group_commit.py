@@ -11,6 +11,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from adapters.appending import Append
+from adapters.postgres.availability import why_away
 from services.background import ended
 from services.ports import Position, StoreUnavailable, VersionConflict
 
@@ -31,6 +32,7 @@ WHERE originator_id = %s AND originator_version = %s
 
 _BATCH_AT_MOST: Final = 500
 _BYTES_AT_MOST: Final = 4 * 1024 * 1024
+_TROUBLE_SECONDS: Final = 10.0
 
 
 class WriterStopped(StoreUnavailable):
@@ -41,7 +43,7 @@ class GroupCommit:
     """Drains what waits into one call of ledger.append; `on_commit` is called after each that stored something.
 
     `connect` opens an autocommit connection of the application's role. At most `queue_at_most` appends wait; one
-    more is StoreUnavailable. While the database is away, appends wait up to `patience` seconds.
+    more is StoreUnavailable, and so is one that has waited `patience` seconds, as while the database is away.
     """
 
     def __init__(
@@ -58,6 +60,17 @@ class GroupCommit:
         self._filled = asyncio.Event()
         self._connection: AsyncConnection | None = None
         self._task: asyncio.Task[None] | None = None
+        self._failed: tuple[float, str] | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written; None once something was, and when the last who tried is some time ago.
+
+        For only a write tells whether a full disk has room again: somebody has to try.
+        """
+        if not self.alive:
+            return "the writer has ended: restart this process"
+        return self._failed[1] if self._failed and time.monotonic() < self._failed[0] + _TROUBLE_SECONDS else None
 
     @property
     def alive(self) -> bool:
@@ -69,9 +82,10 @@ class GroupCommit:
         self._task = asyncio.create_task(self._run(), name="group commit")
 
     async def stop(self) -> None:
-        """Write what waits, then end."""
+        """Write what waits, if that is possible now, then end."""
+        give_up_at = time.monotonic() + self._patience
         if self._task:
-            while self._waiting and self.alive:  # noqa: ASYNC110 -- once in a life
+            while self._waiting and self.alive and time.monotonic() < give_up_at:  # noqa: ASYNC110 -- once in a life
                 await asyncio.sleep(0.005)
             await ended(self._task)
         if self._connection:
@@ -85,10 +99,21 @@ class GroupCommit:
         if len(self._waiting) >= self._queue_at_most:
             message = f"{self._queue_at_most} appends wait already"
             raise StoreUnavailable(message)
-        future: asyncio.Future[Position] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Position] = loop.create_future()
         self._waiting.append((append, future))
         self._filled.set()
-        return await asyncio.shield(future)
+        patience = loop.call_later(self._patience, self._lose_patience, future)  # a third of what asyncio.timeout costs
+        try:
+            return await asyncio.shield(future)
+        finally:
+            patience.cancel()
+
+    def _lose_patience(self, future: asyncio.Future[Position]) -> None:
+        """Tell who waits: what was not yet handed over is never written; of what was, nobody knows."""
+        reason = self._failed[1] if self._failed else f"it took longer than {self._patience:g} s to write"
+        if not future.done():
+            future.set_exception(StoreUnavailable(reason))
 
     async def _run(self) -> None:
         batch: list[tuple[Append, asyncio.Future[Position]]] = []
@@ -113,7 +138,7 @@ class GroupCommit:
         size = 0
         while self._waiting and len(batch) < _BATCH_AT_MOST and size < _BYTES_AT_MOST:
             append, future = self._waiting.popleft()
-            if future.cancelled():
+            if future.done():
                 continue
             touches = append.touches
             if touched.isdisjoint(touches):
@@ -129,7 +154,7 @@ class GroupCommit:
 
     async def _write(self, batch: Sequence[tuple[Append, asyncio.Future[Position]]]) -> None:
         try:
-            results = await self._call_patiently([append for append, _ in batch])
+            results = await self._call_patiently(batch)
         except StoreUnavailable as error:
             _settle(batch, [error] * len(batch))
             return
@@ -145,22 +170,31 @@ class GroupCommit:
         if stored:
             self._on_commit(max(stored))
 
-    async def _call_patiently(self, appends: Sequence[Append]) -> list[Position | Exception]:
-        """Call, and on a lost connection call again with the same ids until the patience is over."""
+    async def _call_patiently(
+        self, batch: Sequence[tuple[Append, asyncio.Future[Position]]]
+    ) -> list[Position | Exception]:
+        """Call; while the database is away call again with the same ids, until the patience is over."""
         give_up_at = time.monotonic() + self._patience
         pause = 0.02
         while True:
             try:
-                return await self._call(appends)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                results = await self._call([append for append, _ in batch])
+            except psycopg.Error as error:
+                reason = why_away(error)
+                if reason is None:
+                    raise
+                self._failed = time.monotonic(), reason
                 connection, self._connection = self._connection, None
                 if connection:
                     await connection.close()
-                if time.monotonic() > give_up_at:
-                    message = f"the database does not answer ({type(error).__name__})"
-                    raise StoreUnavailable(message) from error
+                # Who waits has been told by now; who went away himself left a future that nobody looks at.
+                if all(future.done() for _, future in batch) or time.monotonic() > give_up_at:
+                    raise StoreUnavailable(reason) from error
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 0.5)
+            else:
+                self._failed = None
+                return results
 
     async def _call(self, appends: Sequence[Append]) -> list[Position | Exception]:
         if self._connection is None:

@@ -182,8 +182,9 @@ class ProjectionWorker:
                 raise
             except Exception as error:  # noqa: BLE001 -- whatever it is, the others go on and this one is said
                 # The projection stands still until this is mended; /readyz and status show it.
-                self.failure = f"{type(error).__name__}: {error}"
-                _log.exception("projection %s stands still", self._name)
+                away = isinstance(error, StoreUnavailable)
+                self.failure = str(error) if away else f"{type(error).__name__}: {error}"
+                _log.error("projection %s stands still: %s", self._name, self.failure, exc_info=not away)
                 self._forget_leases()
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, 5.0)

@@ -1,5 +1,8 @@
 """Brings a database's schema up to date, once and under a lock, and says plainly when it does not fit."""
 
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import as_file, files
 from typing import Final
 from uuid import uuid4
@@ -10,6 +13,24 @@ from adapters.postgres.read_model_tables import make_what_costs_nothing, outdate
 
 HEAD: Final = "0005"
 """The revision that this version of the program needs."""
+
+TABLES: Final = (
+    "ledger.settings",
+    "ledger.events",
+    "ledger.commands",
+    "ledger.vault",
+    "ledger.work_claims",
+    "projecting.checkpoints",
+    "projecting.parked",
+    "projecting.read_models",
+    "sandbox.books",
+)
+"""All tables but those of the read models."""
+
+_OLDEST_MAJOR: Final = 14
+
+CONNECT_SECONDS: Final = 5
+"""How long a server may take to let somebody in."""
 
 
 class SchemaError(Exception):
@@ -22,16 +43,30 @@ def migrate(url: str, partitions: int) -> str | None:
     `url` must log in a role that may create roles and schemas. The first run fixes the number of partitions and the
     ledger's id. Raises SchemaError for a newer schema, another program's database, or another number of partitions.
     """
+    with plain_errors(), psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
+        before = _revision(connection)
+        if before == HEAD:
+            _fix_settings(connection, partitions)
+            return before
+    with plain_errors():
+        return _upgrade(url, partitions)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn what the database says into a SchemaError of one line."""
     try:
-        with psycopg.connect(url) as connection:
-            before = _revision(connection)
-            if before == HEAD:
-                _fix_settings(connection, partitions)
-                return before
+        yield
     except psycopg.OperationalError as error:
-        message = f"the database does not answer: {str(error).splitlines()[0]}"
+        message = f"DATABASE_URL: the database does not answer: {_first_line(error)}"
         raise SchemaError(message) from None
-    return _upgrade(url, partitions)
+    except psycopg.Error as error:
+        message = f"DATABASE_URL: this database can't be used: {_first_line(error)}"
+        raise SchemaError(message) from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _upgrade(url: str, partitions: int) -> str | None:
@@ -40,6 +75,7 @@ def _upgrade(url: str, partitions: int) -> str | None:
     import sqlalchemy  # noqa: PLC0415
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
+    from alembic.util.exc import CommandError  # noqa: PLC0415
 
     engine = sqlalchemy.create_engine(
         url.replace("postgresql://", "postgresql+psycopg://", 1), poolclass=sqlalchemy.pool.NullPool
@@ -52,9 +88,6 @@ def _upgrade(url: str, partitions: int) -> str | None:
             assert isinstance(raw, psycopg.Connection)
             before = _revision(raw)
             raw.commit()
-            if before is not None and before > HEAD:
-                message = f"the database's schema ({before}) is newer than this program ({HEAD}): update the program"
-                raise SchemaError(message)
             if before != HEAD:
                 config = Config(attributes={"connection": connection})
                 config.set_main_option("script_location", str(folder))
@@ -62,6 +95,9 @@ def _upgrade(url: str, partitions: int) -> str | None:
                 connection.commit()
             _fix_settings(raw, partitions)
             raw.commit()
+    except (sqlalchemy.exc.DBAPIError, CommandError) as error:  # all steps are one transaction: nothing was changed
+        message = f"the schema could not be brought up to date: {_first_line(getattr(error, 'orig', None) or error)}"
+        raise SchemaError(message) from None
     finally:
         engine.dispose()
     return before
@@ -74,12 +110,13 @@ def read_models_to_rebuild(url: str) -> list[str]:
 
 
 def check(connection: psycopg.Connection, partitions: int) -> None:
-    """Raise SchemaError unless the schema is this version's and its partitions are those of the settings."""
+    """Raise SchemaError unless the schema is this version's and whole, and its partitions are those of the settings."""
     found = _revision(connection)
     if found != HEAD:
         state = "empty" if found is None else f"at {found}"
         message = f"the database's schema is {state}, this program needs {HEAD}: run `seatledger migrate`"
         raise SchemaError(message)
+    must_have(connection, TABLES)
     row = connection.execute("SELECT value FROM ledger.settings WHERE name = 'partitions'").fetchone()
     if row is None or int(row[0]) != partitions:
         fixed = row[0] if row else "none"
@@ -87,14 +124,45 @@ def check(connection: psycopg.Connection, partitions: int) -> None:
         raise SchemaError(message)
 
 
+def must_have(connection: psycopg.Connection, tables: Sequence[str]) -> None:
+    """Raise SchemaError unless these tables are there."""
+    lost = (
+        "SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS w (name, n) WHERE to_regclass(name) IS NULL ORDER BY n"
+    )
+    missing = connection.execute(lost, (list(tables),)).fetchone()
+    if missing:
+        message = f"the database says its schema is at {HEAD}, but {missing[0]} is missing: restore it from a backup"
+        raise SchemaError(message)
+
+
+# Tables of nobody's extension: what the owner of a database made in it.
+_SOMEBODYS: Final = """
+SELECT c.oid::regclass::text FROM pg_class AS c
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relnamespace NOT IN (
+    SELECT oid FROM pg_namespace WHERE nspname LIKE 'pg\\_%%' OR nspname = 'information_schema')
+  AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = c.oid AND d.deptype = 'e')
+LIMIT 1
+"""
+
+
 def _revision(connection: psycopg.Connection) -> str | None:
-    there = connection.execute("SELECT to_regclass('public.alembic_version')").fetchone()
-    ours = connection.execute("SELECT to_regclass('ledger.events')").fetchone()
-    if there is None or there[0] is None:
-        return None
-    row = connection.execute("SELECT version_num FROM public.alembic_version").fetchone()
-    if row is not None and (ours is None or ours[0] is None):
+    """The schema's revision, None for an empty database; raises SchemaError for what no ledger can be in."""
+    major = connection.info.server_version // 10000
+    if major < _OLDEST_MAJOR:
+        message = f"DATABASE_URL: the server is PostgreSQL {major}, this program needs {_OLDEST_MAJOR} or newer"
+        raise SchemaError(message)
+    there = connection.execute("SELECT to_regclass('public.alembic_version'), to_regclass('ledger.events')").fetchone()
+    assert there is not None
+    versioned, ours = there
+    if not ours and (versioned or connection.execute(_SOMEBODYS).fetchone()):
         message = "the database belongs to another program: name an empty one"
+        raise SchemaError(message)
+    row = connection.execute("SELECT version_num FROM public.alembic_version").fetchone() if versioned else None
+    if ours and not (row and re.fullmatch(r"[0-9]{4}", row[0])):
+        message = "the database has a schema `ledger` that no version of this program made: name an empty database"
+        raise SchemaError(message)
+    if row and row[0] > HEAD:
+        message = f"the database's schema ({row[0]}) is newer than this program ({HEAD}): update the program"
         raise SchemaError(message)
     return str(row[0]) if row else None
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
+from adapters.postgres.availability import why_away
 from services.background import ended
 
 _log = logging.getLogger(__name__)
@@ -16,6 +17,7 @@ _log = logging.getLogger(__name__)
 EVENTS: Final = "seatledger_events"
 READ_MODELS: Final = "seatledger_read_models"
 _CHANNELS: Final = (EVENTS, READ_MODELS)
+_QUIET_SECONDS: Final = 30.0
 
 
 class Wakeups:
@@ -68,9 +70,11 @@ class Wakeups:
         async def listen(connection: psycopg.AsyncConnection) -> None:
             for channel in _CHANNELS:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
-            async for notice in connection.notifies():
-                if notice.pid != self._own_pid:
-                    self.ring_here(notice.channel)
+            while True:
+                async for notice in connection.notifies(timeout=_QUIET_SECONDS):
+                    if notice.pid != self._own_pid:
+                        self.ring_here(notice.channel)
+                await connection.execute("")  # is anybody there at all?
 
         await self._reconnecting(listen)
 
@@ -90,10 +94,15 @@ class Wakeups:
     _own_pid = 0
 
     async def _reconnecting(self, work: Callable[[Any], Any]) -> None:
+        said = ""
         while True:
             try:
                 async with await self._connect() as connection:
+                    said = ""
                     await work(connection)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                _log.warning("wake-ups pause: the database does not answer (%s)", type(error).__name__)
+            except psycopg.Error as error:  # whatever it is: who waits also polls
+                reason = why_away(error) or type(error).__name__
+                if reason != said:
+                    _log.warning("wake-ups pause: %s", reason)
+                said = reason
                 await asyncio.sleep(0.5)

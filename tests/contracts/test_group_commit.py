@@ -1,6 +1,7 @@
 """The group commit when things go wrong: answers lost, the database away, the writer dead, too many waiting."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from adapters.appending import Append, EventRow
+from adapters.postgres.availability import BoundedConnection
 from adapters.postgres.group_commit import GroupCommit, WriterStopped
 from domain.envelope import Actor, Role
 from services.ports import CommandContext, Position, StoreUnavailable, VersionConflict
@@ -135,6 +137,46 @@ async def test_while_the_database_is_away_appends_wait_and_then_say_so(ledger_ur
     assert writer.alive
     await writer.stop()
     assert count(ledger_url) == 0
+
+
+async def test_who_waits_behind_a_call_that_does_not_end_waits_no_longer_than_its_own_patience(ledger_url: str) -> None:
+    owner = ledger_url.replace("seatledger_app@", "postgres@", 1)
+    async with writing(ledger_url, patience=0.3) as writer:
+        await writer.append(an_append())
+        with psycopg.connect(owner) as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(7238902345)")
+            first = asyncio.create_task(writer.append(an_append()))
+            await asyncio.sleep(0.15)
+            second = asyncio.create_task(writer.append(an_append()))
+            began = time.monotonic()
+            results = await asyncio.gather(first, second, return_exceptions=True)
+            assert time.monotonic() - began < 3
+        assert [type(each) for each in results] == [StoreUnavailable] * 2
+        await writer.append(an_append())
+    assert count(ledger_url) == 3, "the first was handed over, and is written all the same; the second never is"
+
+
+async def test_the_trouble_is_said_until_something_is_written(ledger_url: str) -> None:
+    owner = ledger_url.replace("seatledger_app@", "postgres@", 1)
+    name = ledger_url.partition("/ledger_")[2].partition("?")[0]
+    turn = f"ALTER DATABASE ledger_{name} SET default_transaction_read_only = "
+
+    def connect() -> Any:
+        return BoundedConnection.connect(ledger_url, autocommit=True)
+
+    writer = GroupCommit(connect, lambda _: None, patience=0.2)
+    writer.start()
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(f"{turn} on".encode())
+        with pytest.raises(StoreUnavailable, match="read-only"):
+            await writer.append(an_append())
+        said = [writer.trouble]
+        connection.execute(f"{turn} off".encode())
+    await writer.append(an_append())
+    said.append(writer.trouble)
+    await writer.stop()
+    said.append(writer.trouble)
+    assert said == ["the database is read-only", None, "the writer has ended: restart this process"]
 
 
 async def test_too_many_waiting_are_refused_at_once(ledger_url: str) -> None:

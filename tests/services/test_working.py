@@ -26,7 +26,9 @@ class ScriptedList:
 
     claims: list[Claim]
     faults: list[Exception] = field(default_factory=list)
-    release_fault: Exception | None = None
+    behind_faults: list[Exception] = field(default_factory=list)
+    release_faults: list[Exception] = field(default_factory=list)
+    releases: int = 0
     held: bool = True
     released: dict[UUID, float] = field(default_factory=dict)
     all_released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -44,13 +46,16 @@ class ScriptedList:
         return self.held
 
     async def release(self, claim: Claim, pause_seconds: float) -> None:
+        self.releases += 1
+        if self.release_faults:
+            raise self.release_faults.pop()
         self.released[claim.entry_id] = pause_seconds
         if not self.claims:
             self.all_released.set()
-        if self.release_fault:
-            raise self.release_fault
 
     async def caught_up(self) -> None:
+        if self.behind_faults:
+            raise self.behind_faults.pop()
         await asyncio.sleep(0)
 
     async def wait(self, poll_seconds: float) -> None:
@@ -80,8 +85,8 @@ class Recording:
             self.at_once -= 1
 
 
-async def _until_released(work_list: ScriptedList, work: Recording) -> None:
-    task = asyncio.create_task(Worker(work_list, work, "me", QUICK).run())
+async def _until_released(work_list: ScriptedList, work: Recording, pace: Pace = QUICK) -> None:
+    task = asyncio.create_task(Worker(work_list, work, "me", pace).run())
     async with asyncio.timeout(2):
         await work_list.all_released.wait()
     await asyncio.sleep(0.01)
@@ -99,7 +104,7 @@ async def test_every_entry_is_worked_on_and_never_more_than_the_pace_at_once() -
     assert work_list.waited > 0
 
 
-@pytest.mark.parametrize("fault", [CounterpartyUnavailable("away"), RuntimeError("a bug")])
+@pytest.mark.parametrize("fault", [CounterpartyUnavailable("away"), StoreUnavailable("away"), RuntimeError("a bug")])
 async def test_what_fails_rests_longer_with_each_try(fault: Exception) -> None:
     work_list = ScriptedList([_claim(1, tries=1), _claim(2, tries=3)])
     await _until_released(work_list, Recording(fault))
@@ -117,16 +122,31 @@ async def test_a_lost_claim_is_not_released() -> None:
     assert issubclass(ClaimLost, Exception)
 
 
-async def test_a_store_that_is_away_is_asked_again() -> None:
-    work_list = ScriptedList([_claim(1)], faults=[StoreUnavailable("away")])
+@pytest.mark.parametrize("fault", [StoreUnavailable("away"), RuntimeError("a bug")])
+async def test_a_list_that_gives_nothing_out_is_asked_again(fault: Exception) -> None:
+    work_list = ScriptedList([_claim(1)], faults=[fault])
     await _until_released(work_list, Recording())
     assert UUID(int=1) in work_list.released
 
 
-async def test_a_release_that_fails_is_left_to_the_lease() -> None:
-    work_list = ScriptedList([_claim(1)], release_fault=StoreUnavailable("away"))
+async def test_a_store_that_is_away_at_the_start_is_waited_for() -> None:
+    work_list = ScriptedList([_claim(1)], behind_faults=[StoreUnavailable("away"), StoreUnavailable("away")])
     await _until_released(work_list, Recording())
     assert UUID(int=1) in work_list.released
+
+
+async def test_an_entry_is_released_as_soon_as_the_store_is_back() -> None:
+    work_list = ScriptedList([_claim(1)], release_faults=[StoreUnavailable("away"), StoreUnavailable("away")])
+    await _until_released(work_list, Recording())
+    assert work_list.releases == 3
+
+
+async def test_a_release_that_fails_for_long_is_left_to_the_lease(caplog: pytest.LogCaptureFixture) -> None:
+    work_list = ScriptedList([_claim(1), _claim(2)], release_faults=[StoreUnavailable("away")])
+    pace = Pace(at_once=1, lease_seconds=0.0, done_pause=9.0, poll_seconds=0.001)
+    await _until_released(work_list, Recording(), pace)
+    assert work_list.released == {UUID(int=2): 9.0}
+    assert "free again when its claim runs out" in caplog.text
 
 
 async def test_ending_the_worker_ends_what_is_under_way() -> None:

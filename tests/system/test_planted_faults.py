@@ -110,7 +110,7 @@ class FailsTogether(GroupCommit):
 
     async def _write(self, batch: Sequence[tuple[Append, asyncio.Future[Any]]]) -> None:
         try:
-            results = await self._call_patiently([append for append, _ in batch])
+            results = await self._call_patiently(batch)
         except psycopg.Error as error:
             results = [error] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):

@@ -215,12 +215,12 @@ async def test_of_many_who_come_meanwhile_few_wait_and_the_rest_is_refused_at_on
     server: Server, service: Callable[..., Service], trouble: Trouble
 ) -> None:
     async with opened_ledger(Settings(sandbox=True), server.url) as ledger:
-        walks, token = await walks_of(ledger, 20)
+        walks, token = await walks_of(ledger, 23)
     running = service(APPEND_QUEUE="20", READ_QUEUE="40")
 
     async def wave(client: Patient) -> None:
         async with asyncio.TaskGroup() as group:
-            for walk in 10 * walks:
+            for walk in 10 * walks[3:]:
                 headers = {"Idempotency-Key": str(uuid4())}
                 lines = [{"subscription_id": str(walk.subscriptions[0]), "seats_to_add": 1}]
                 body = {"lines": lines, "replaces": None}

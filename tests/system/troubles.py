@@ -81,7 +81,7 @@ class Server:
             connection.execute(query.encode())
 
     def end_sessions(self) -> None:
-        self.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'seatledger_app'")
+        self.execute("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE usename = 'seatledger_app'")
 
 
 Trouble = Callable[[Server], AbstractContextManager[None]]
@@ -140,16 +140,12 @@ def without_connections(server: Server) -> Iterator[None]:
 @contextmanager
 def full_of_connections(server: Server) -> Iterator[None]:
     """Other programs have taken every connection that the server has; ours were lost."""
-    others = []
+    others: list[psycopg.Connection] = []
     server.execute("CREATE ROLE other LOGIN")
     try:
-        with psycopg.connect(server.owner_url, autocommit=True) as owner:
+        with without_connections(server), contextlib.suppress(psycopg.OperationalError):
             while True:
-                owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'seatledger_app'")
-                try:
-                    others.append(psycopg.connect(server.running.url("other", "postgres")))
-                except psycopg.OperationalError:
-                    break
+                others.append(psycopg.connect(server.running.url("other", "postgres")))
         yield
     finally:
         for each in others:

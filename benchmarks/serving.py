@@ -36,7 +36,7 @@ async def serve(port: int, url: str) -> None:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
-    async with opened_ledger(Settings(sandbox=True), url) as ledger, projecting(ledger):
+    async with opened_ledger(Settings(sandbox=True, movable_clock=False), url) as ledger, projecting(ledger):
         product, beside = application(ledger), bare()
 
         async def both(scope: Any, receive: Any, send: Any) -> None:

@@ -41,8 +41,8 @@ class PostgresEventStore:
     async def history(self, id: UUID, version: int) -> Sequence[LedgerEvent]:
         """The stream's events up to this version, which was stored: as the store has them.
 
-        What this process appended may not be it: two processes that carry out one command make the same event ids, and
-        only the first one's events are stored.
+        What was decided here may not be it: two processes that carry out one command make the same event ids, and only
+        the first one's events are stored.
         """
         known = self._cache.known(id)
         if len(known) < version:
@@ -87,7 +87,10 @@ class PostgresEventStore:
         subject = result or aggregates[0]
         append = prepared_append(aggregates, context, unchanged, vault, subject, self._partitions)
         if append.events:
-            position = await self._writer.append(append)
+            position, stored_here = await self._writer.append(append)
+            if stored_here:
+                for event in append.decided:
+                    self._cache.add(event.originator_id, event.originator_version, event)
         else:  # all of it was recorded before: there is nothing to wait for
             position = Position(0, partition_of(subject.account_id, self._partitions))
         return Outcome(append.result_kind, append.result_id, append.result_version, position)

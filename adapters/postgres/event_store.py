@@ -17,7 +17,7 @@ from services.ports import CommandContext, Outcome, Position, SealedRecord
 
 _LOAD: Final = """
 SELECT false AS outcome, e.originator_id, e.originator_version, e.topic, e.state, e.notification_id, e.partition
-FROM unnest(%(ids)s::uuid[], %(known)s::int4[]) AS wanted (id, known)
+FROM unnest(%(ids)s::text::uuid[], %(known)s::text::int4[]) AS wanted (id, known)
 JOIN ledger.events e ON e.originator_id = wanted.id AND e.originator_version > wanted.known
 UNION ALL
 SELECT true, result_id, result_version, result_kind, fingerprint, position, partition
@@ -55,9 +55,9 @@ class PostgresEventStore:
     ) -> tuple[dict[UUID, list[LedgerEvent]], Outcome | None]:
         keyed = context is not None and context.idempotency_key is not None
         known = {id: self._cache.known(id) for id in ids}
-        parameters = {
-            "ids": list(known),
-            "known": [len(events) for events in known.values()],
+        parameters = {  # arrays as text: psycopg takes ten times as long for them
+            "ids": "{" + ",".join(map(str, known)) + "}",
+            "known": "{" + ",".join([str(len(events)) for events in known.values()]) + "}",
             "command": context.command_id if keyed and context else None,
         }
         async with reporting_unavailability(), self._pool.connection() as connection:

@@ -106,8 +106,8 @@ class Stuck:
             *("OpenQuoteChanged", "QuoteIssued", "SeatsRequested", "ServiceOrderPrepared"),
             *("OrderPlaced", "QuoteAccepted", "OpenQuoteChanged", "SeatChangeOrdered"),
             *("PaymentAttemptStarted", "PaymentAuthorised", "OrderDelayed", "OrderOverdue", "OrderNoticeSent"),
-            *("OrderLineRejected", "SeatChangeReleased", "PaymentVoided", "OrderCancelled", "OrderNoticeSent"),
-            "CareEntryClosed",
+            *("SeatChangeReleaseBegun", "OrderLineRejected", "SeatChangeReleased"),
+            *("PaymentVoided", "OrderCancelled", "OrderNoticeSent", "CareEntryClosed"),
         )
 
     def _others(self, books: Books) -> Iterator[Check]:

@@ -208,6 +208,8 @@ async def test_orders_go_through_a_trouble_of_the_database_each_once(
     async with opened_ledger(Settings(sandbox=True), server.url) as ledger:
         for walk, effects in zip(walks, await effects_of(ledger, walks), strict=True):
             assert await recorded(ledger, walk) == walk.answered
+            # The sandbox gateway's books are in the same database: it may not have said what became of the attempt.
+            assert effects.history.pop("PaymentOutcomeUnknown.v1", 0) <= 1
             assert effects == Effects.once(walk, effects.mails)
 
 

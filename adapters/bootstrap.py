@@ -37,9 +37,11 @@ from adapters.postgres.work_lists import PostgresWorkList
 from adapters.provisioning.sandbox import SandboxProvisioning
 from adapters.settings import Settings, SettingsError
 from adapters.vat_ids import StdnumVatIds
+from projections.care import care
 from projections.catalogue import PROJECTIONS
 from projections.fulfilment_todo import fulfilment_todo
 from projections.notices_todo import notices_todo
+from projections.portal import portal
 from projections.receipts_todo import receipts_todo
 from projections.timers import timers
 from services.accounts import Accounts
@@ -59,6 +61,16 @@ Pool = AsyncConnectionPool[AsyncConnection]
 
 _REBUILD_CONNECTIONS = 4  # a snapshot of the live tables, the rebuilt ones, the log, and one to spare
 _SANDBOX_CONNECTIONS = 8
+
+# Seconds: people wait for the portal, and orders for what is to be done. A notice or a timer is hours away.
+_BREATHS = {
+    portal.name: 0.0,
+    fulfilment_todo.name: 0.02,
+    receipts_todo.name: 0.02,
+    notices_todo.name: 0.2,
+    timers.name: 0.2,
+    care.name: 0.2,
+}
 
 
 def owner_name() -> str:
@@ -178,7 +190,10 @@ def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups
         pool=pool,
         log=log,
         wakeups=wakeups,
-        projections=[ProjectionWorker(each, DirectLog(pool, wakeups), pool, wakeups, owner) for each in PROJECTIONS],
+        projections=[
+            ProjectionWorker(each, DirectLog(pool, wakeups), pool, wakeups, owner, breath=_BREATHS[each.name])
+            for each in PROJECTIONS
+        ],
         workers=_workers(settings, events, vault, clock, sandbox, pool, wakeups, owner),
     )
 

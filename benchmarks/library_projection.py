@@ -74,13 +74,12 @@ class PortalView(PostgresTrackingRecorder):
             rows: dict[RowKey, Any] = {}
             for key, _ in portal.steps(recorded):
                 store = self.stores[key.table]
-                for values in cursor.execute(store._select, ([key.key],), prepare=True).fetchall():
+                for values in cursor.execute(store._select, (f"{{{key.key}}}",), prepare=True).fetchall():
                     rows[key] = store.row(values)
             portal.apply(rows, recorded)
             for key, row in rows.items():
                 store = self.stores[key.table]
-                arrays = [[column.stored(getattr(row, column.name))] for column in store._columns]
-                cursor.execute(store._upsert, arrays, prepare=True)
+                cursor.execute(store._upsert, (store._rows.dump_json([row]).decode(),), prepare=True)
             self._insert_tracking(connection.cursor(), tracking)
 
 

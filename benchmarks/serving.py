@@ -5,10 +5,10 @@ import sys
 from contextlib import AsyncExitStack
 from typing import Any
 
-import uvloop
 from fastapi import FastAPI, Response
 
 from adapters.bootstrap import opened_ledger, projecting
+from adapters.cli.loop import run
 from adapters.cli.serving import serve_until_stopped
 from adapters.http.api.bodies import IssueQuoteBody
 from adapters.http.application import application
@@ -51,4 +51,4 @@ async def serve(port: int, url: str, *, apart: bool) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]), sys.argv[2], apart=sys.argv[3:] == ["apart"]))
+    run(lambda: serve(int(sys.argv[1]), sys.argv[2], apart=sys.argv[3:] == ["apart"]))

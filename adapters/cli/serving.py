@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from adapters.bootstrap import opened_ledger, projecting, working
+from adapters.cli.loop import settle
 from adapters.http.application import application
 from adapters.http.sandbox_pages import add_sandbox_pages
 from adapters.settings import Settings, SettingsError
@@ -81,6 +82,7 @@ async def serve_until_stopped(app: FastAPI, listener: socket.socket, ready: Call
     serving = asyncio.create_task(server.serve([listener]))
     while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn has only the flag
         await asyncio.sleep(0.01)
+    settle()  # the application and its schemas
     if ready and server.started:
         ready()
     await serving

@@ -20,7 +20,7 @@ FROM (SELECT COALESCE(max(notification_id), 0) AS position FROM ledger.events) A
 LEFT JOIN (
     ledger.events e
     JOIN unnest(%(partitions)s::int2[], %(positions)s::int8[]) AS reader (partition, position)
-      ON reader.partition = e.partition AND e.notification_id > reader.position AND e.topic <> ALL (%(without)s)
+      ON reader.partition = e.partition AND e.notification_id > reader.position AND e.topic <> ALL (%(without)s::text[])
 ) ON e.notification_id > %(least)s
 ORDER BY e.notification_id LIMIT %(limit)s
 """
@@ -60,12 +60,12 @@ class DirectLog:
         self._seen = self._wakeups.count(EVENTS)
         if not after:
             return Page((), {})
-        parameters = {
-            "partitions": list(after),
-            "positions": list(after.values()),
+        parameters = {  # arrays as text: psycopg would look at each element
+            "partitions": "{" + ",".join(map(str, after)) + "}",
+            "positions": "{" + ",".join(map(str, after.values())) + "}",
             "least": min(after.values()),
             "limit": limit,
-            "without": list(without),
+            "without": "{" + ",".join(without) + "}",  # names of events: letters, digits and a full stop
         }
         async with reporting_unavailability(), self._pool.connection() as connection:
             cursor = await connection.execute(_READ, parameters, prepare=True, binary=True)

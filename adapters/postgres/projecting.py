@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -119,10 +119,14 @@ class ProjectionWorker:
         page_size: int = 1000,
         lease_seconds: float = 5.0,
         name: str | None = None,
+        breath: float = 0.0,
     ) -> None:
-        """`owner` names this worker among all; `name` the schema, where it is not the projection's own."""
+        """`owner` names this worker among all; `name` the schema, where it is not the projection's own.
+
+        `breath` is how many seconds it rests after a small page, so that the next one is larger.
+        """
         self.projection, self._log, self._pool, self._wakeups, self._owner = projection, log, pool, wakeups, owner
-        self._page_size, self._lease_seconds = page_size, lease_seconds
+        self._page_size, self._lease_seconds, self._breath = page_size, lease_seconds, breath
         self._name = name or projection.name
         self._folding = Folding(projection, self._name)
         self._leases: dict[int, _Lease] = {}
@@ -142,7 +146,7 @@ class ProjectionWorker:
             positions = [lease.position for lease in self._leases.values()]
             with contextlib.suppress(StoreUnavailable):
                 async with reporting_unavailability(), self._pool.connection() as connection:
-                    await connection.execute(_MOVE, {**self._mine(), "positions": positions})
+                    await connection.execute(_MOVE, {**self._mine(), "positions": _array(positions)})
                     await connection.execute(_GIVE_BACK, self._mine())
 
     async def read_until(self, until: Mapping[int, int], told: Callable[[int], None]) -> int:
@@ -170,11 +174,12 @@ class ProjectionWorker:
                     await self._hold_leases()
                     began = asyncio.get_running_loop().time()
                     read = await self.step()
+                    if read < self._page_size:
+                        # Small pages cost as much as large ones: leave the others two thirds of the time.
+                        took = asyncio.get_running_loop().time() - began
+                        await asyncio.sleep(max(self._breath, min(2 * took, _LONGEST_BREATH) if read else 0.0))
                     if not read:
                         await self._log.wait(min(1.0, self._lease_seconds / 3))
-                    elif read < self._page_size:
-                        # Small pages cost as much as large ones: leave the others two thirds of the time.
-                        await asyncio.sleep(min(2 * (asyncio.get_running_loop().time() - began), _LONGEST_BREATH))
                     self.failure, pause = None, 0.1
             except LeaseLost:
                 self._forget_leases()
@@ -208,9 +213,9 @@ class ProjectionWorker:
         return {
             "projection": self._name,
             "version": self.projection.version,
-            "partitions": list(self._leases),
-            "epochs": [lease.epoch for lease in self._leases.values()],
-            "stored": [lease.stored for lease in self._leases.values()],
+            "partitions": _array(self._leases),
+            "epochs": _array(lease.epoch for lease in self._leases.values()),
+            "stored": _array(lease.stored for lease in self._leases.values()),
             "seconds": self._lease_seconds,
         }
 
@@ -248,7 +253,7 @@ class ProjectionWorker:
         if page.records or until is not None or self._lags_behind():
             await self._write(page.records, page.reached)
             self._stored_at = asyncio.get_running_loop().time()
-            self._wakeups.ring(READ_MODELS)
+            self._wakeups.ring(READ_MODELS, self.projection.name)
         for partition, position in page.reached.items():
             self._leases[partition].position = position
         return len(page.records)
@@ -279,7 +284,7 @@ class ProjectionWorker:
         async with reporting_unavailability(), self._pool.connection() as connection, connection.transaction():
             parked += await folded(connection, decoded)
             await park(connection, self._name, parked)
-            moved = await connection.execute(_MOVE, {**self._mine(), "positions": positions}, prepare=True)
+            moved = await connection.execute(_MOVE, {**self._mine(), "positions": _array(positions)}, prepare=True)
             if moved.rowcount != len(self._leases):
                 raise LeaseLost(self._name)
         for lease, position in zip(self._leases.values(), positions, strict=True):
@@ -328,6 +333,11 @@ class ProjectionWorker:
                 left = [record for record, _ in of_account[folded:]]
                 parked += [Parked(record, *((error, TRIES) if record is left[0] else ())) for record in left]
         return parked
+
+
+def _array(numbers: Iterable[int]) -> str:
+    """As text: psycopg would look at each element, for every small page."""
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def _cut(page: Page, until: Mapping[int, int]) -> Page:

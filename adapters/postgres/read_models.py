@@ -141,7 +141,7 @@ class _Listing(Generic[Row]):
     ) -> None:
         """`first` reads the first column of order from a cursor; raises ValueError or TypeError."""
         self._store, self._order, self._first = RowStore(portal.name, table), order, first
-        self._query = sql.SQL(query).format(columns=self._store.select_list)
+        self._query = sql.SQL(query).format(columns=self._store.select_list).as_bytes()  # once
 
     async def page(self, connection: AsyncConnection, limit: int, cursor: str | None, **filters: object) -> PageOf[Row]:
         first, second = _cursor_read(cursor, self._first)
@@ -251,7 +251,7 @@ class PortalQueries:
         """Return when the portal's read model is at this position; raises NotThatFar after `seconds`."""
         give_up_at = asyncio.get_running_loop().time() + seconds
         while True:
-            seen = self._wakeups.count(READ_MODELS)
+            seen = self._wakeups.count(READ_MODELS, portal.name)
             async with reporting_unavailability(), self._pool.connection() as connection:
                 cursor = await connection.execute(_REACHED, (portal.name, position.partition), prepare=True)
                 row = await cursor.fetchone()
@@ -260,15 +260,15 @@ class PortalQueries:
             left = give_up_at - asyncio.get_running_loop().time()
             if left <= 0:
                 raise NotThatFar
-            await self._wakeups.wait(READ_MODELS, seen, min(1.0, left))
+            await self._wakeups.wait(READ_MODELS, seen, min(1.0, left), portal.name)
 
     async def wait_for_news(self, seen: int, poll_seconds: float) -> None:
         """Return when a read model has changed since `seen` was counted, or when the poll is due."""
-        await self._wakeups.wait(READ_MODELS, seen, poll_seconds)
+        await self._wakeups.wait(READ_MODELS, seen, poll_seconds, portal.name)
 
     def news(self) -> int:
         """The count of changes for `wait_for_news`."""
-        return self._wakeups.count(READ_MODELS)
+        return self._wakeups.count(READ_MODELS, portal.name)
 
     async def _row(self, table: Table[Row], id: UUID) -> Row | None:
         async with reporting_unavailability(), self._pool.connection() as connection:

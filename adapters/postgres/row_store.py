@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
@@ -43,10 +43,6 @@ class Column:
         """The type that the table has; rows travel as `sql_type`."""
         return "jsonb" if self.json else self.sql_type
 
-    def stored(self, value: Any) -> Any:
-        """The value as a parameter; text for JSON, None for null."""
-        return value if self.json is None or value is None else self.json.dump_json(value).decode()
-
 
 def columns_of(table: Table[Any]) -> tuple[Column, ...]:
     """The table's columns in the order of the row type's fields."""
@@ -61,6 +57,7 @@ class RowStore:
         """`schema` is the projection's name, or that of one being rebuilt."""
         self._table = table
         self._columns = columns_of(table)
+        self._rows: TypeAdapter[list[Any]] = TypeAdapter(list[table.row_type])  # type: ignore[name-defined]
         name = sql.Identifier(schema, table.name)
         key = sql.Identifier(table.key)
         columns = [sql.Identifier(column.name) for column in self._columns]
@@ -68,21 +65,29 @@ class RowStore:
             sql.SQL("{}::text").format(identifier) if column.json else identifier
             for column, identifier in zip(self._columns, columns, strict=True)
         )
-        self._select = sql.SQL("SELECT {} FROM {} WHERE {} = ANY(%s)").format(self.select_list, name, key)
-        values = sql.SQL(", ").join(
-            sql.SQL("v.{}::jsonb" if column.json else "v.{}").format(identifier)
+        types = sql.SQL(", ").join(
+            sql.SQL(f"{{}} {column.stored_type}").format(identifier)
             for column, identifier in zip(self._columns, columns, strict=True)
         )
-        arrays = sql.SQL(", ").join(sql.SQL(f"%b::{column.sql_type}[]") for column in self._columns)
         changes = sql.SQL(", ").join(
             sql.SQL("{0} = EXCLUDED.{0}").format(identifier)
             for column, identifier in zip(self._columns, columns, strict=True)
             if column.name != table.key
         )
-        self._upsert = sql.SQL(
-            "INSERT INTO {} ({}) SELECT {} FROM unnest({}) AS v ({}) ON CONFLICT ({}) DO UPDATE SET {}"
-        ).format(name, sql.SQL(", ").join(columns), values, arrays, sql.SQL(", ").join(columns), key, changes)
-        self._delete = sql.SQL("DELETE FROM {} WHERE {} = ANY(%s)").format(name, key)
+        # Bytes: psycopg would put the parts together for each call. Arrays and rows as text, made in one go: it would
+        # look at each element.
+        self._select = (
+            sql.SQL("SELECT {} FROM {} WHERE {} = ANY(%s::uuid[])").format(self.select_list, name, key).as_bytes()
+        )
+        self._upsert = (
+            sql.SQL(
+                "INSERT INTO {} ({}) SELECT * FROM json_to_recordset(%s::json) AS v ({})"
+                " ON CONFLICT ({}) DO UPDATE SET {}"
+            )
+            .format(name, sql.SQL(", ").join(columns), types, key, changes)
+            .as_bytes()
+        )
+        self._delete = sql.SQL("DELETE FROM {} WHERE {} = ANY(%s::uuid[])").format(name, key).as_bytes()
 
     def row(self, values: Sequence[Any]) -> Any:
         """The row type's instance from the values of `select_list`."""
@@ -93,9 +98,9 @@ class RowStore:
             )
         )
 
-    async def load(self, connection: AsyncConnection, keys: Sequence[UUID]) -> dict[UUID, Any]:
+    async def load(self, connection: AsyncConnection, keys: Iterable[UUID]) -> dict[UUID, Any]:
         """The rows that exist."""
-        cursor = await connection.execute(self._select, (keys,), prepare=True, binary=True)
+        cursor = await connection.execute(self._select, (_array(keys),), prepare=True, binary=True)
         rows = [self.row(values) for values in await cursor.fetchall()]
         return {getattr(row, self._table.key): row for row in rows}
 
@@ -104,7 +109,10 @@ class RowStore:
         gone = [key for key, row in rows.items() if row is None]
         kept = [row for row in rows.values() if row is not None]
         if gone:
-            await connection.execute(self._delete, (gone,), prepare=True)
+            await connection.execute(self._delete, (_array(gone),), prepare=True)
         if kept:
-            arrays = [[column.stored(getattr(row, column.name)) for row in kept] for column in self._columns]
-            await connection.execute(self._upsert, arrays, prepare=True)
+            await connection.execute(self._upsert, (self._rows.dump_json(kept).decode(),), prepare=True)
+
+
+def _array(keys: Iterable[UUID]) -> str:
+    return "{" + ",".join(map(str, keys)) + "}"

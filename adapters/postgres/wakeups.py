@@ -20,18 +20,22 @@ _CHANNELS: Final = (EVENTS, READ_MODELS)
 _QUIET_SECONDS: Final = 30.0
 
 
+_NOTIFY: Final = "SELECT pg_notify(c, n) FROM unnest(%s::text[], %s::text[]) AS bell (c, n)"
+
+
 class Wakeups:
     """Counts rings for each channel; a waiter sleeps until the count passes the one it saw, or the poll is due.
 
+    `of` names one read model on its channel, and "" any of them: a to-do list is not woken by what the portal shows.
     A ring may be lost with the connection; therefore every waiter also polls.
     """
 
     def __init__(self, connect: Callable[[], Any]) -> None:
         """`connect` opens an autocommit connection of the application's role."""
         self._connect = connect
-        self._counts = dict.fromkeys(_CHANNELS, 0)
-        self._rung = {channel: asyncio.Event() for channel in _CHANNELS}
-        self._to_notify: set[str] = set()
+        self._counts: dict[tuple[str, str], int] = {}
+        self._rung: dict[tuple[str, str], asyncio.Event] = {}
+        self._to_notify: set[tuple[str, str]] = set()
         self._has_to_notify = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -43,28 +47,31 @@ class Wakeups:
         """End."""
         await ended(*self._tasks)
 
-    def count(self, channel: str) -> int:
-        """How often the channel rang; read it before looking for what one would wait for."""
-        return self._counts[channel]
+    def count(self, channel: str, of: str = "") -> int:
+        """How often it rang; read it before looking for what one would wait for."""
+        return self._counts.setdefault((channel, of), 0)
 
-    def ring(self, channel: str) -> None:
+    def ring(self, channel: str, of: str = "") -> None:
         """Wake this process now and the others soon."""
-        self.ring_here(channel)
-        self._to_notify.add(channel)
+        self.ring_here(channel, of)
+        self._to_notify.add((channel, of))
         self._has_to_notify.set()
 
-    async def wait(self, channel: str, seen: int, poll_seconds: float) -> None:
-        """Return when the channel has rung since `seen` was read, or when the poll is due."""
-        if self._counts[channel] == seen:
+    async def wait(self, channel: str, seen: int, poll_seconds: float, of: str = "") -> None:
+        """Return when it has rung since `seen` was read, or when the poll is due."""
+        if self.count(channel, of) == seen:
+            rung = self._rung.setdefault((channel, of), asyncio.Event())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(poll_seconds):
-                    await self._rung[channel].wait()
+                    await rung.wait()
 
-    def ring_here(self, channel: str) -> None:
-        """Wake this process only."""
-        self._counts[channel] += 1
-        rung, self._rung[channel] = self._rung[channel], asyncio.Event()
-        rung.set()
+    def ring_here(self, channel: str, of: str = "") -> None:
+        """Wake this process only; without `of` whoever waits on this channel."""
+        for bell in list(self._counts):
+            if bell[0] == channel and (not of or bell[1] in {"", of}):
+                self._counts[bell] += 1
+                if rung := self._rung.pop(bell, None):
+                    rung.set()
 
     async def _listen(self) -> None:
         async def listen(connection: psycopg.AsyncConnection) -> None:
@@ -73,7 +80,7 @@ class Wakeups:
             while True:
                 async for notice in connection.notifies(timeout=_QUIET_SECONDS):
                     if notice.pid != self._own_pid:
-                        self.ring_here(notice.channel)
+                        self.ring_here(notice.channel, notice.payload)
                 await connection.execute("")  # is anybody there at all?
 
         await self._reconnecting(listen)
@@ -84,8 +91,9 @@ class Wakeups:
             while True:
                 await self._has_to_notify.wait()
                 self._has_to_notify.clear()
-                channels, self._to_notify = self._to_notify, set()
-                await connection.execute("SELECT pg_notify(c, '') FROM unnest(%s::text[]) AS c", (list(channels),))
+                bells, self._to_notify = self._to_notify, set()
+                channels, names = zip(*bells, strict=True)
+                await connection.execute(_NOTIFY, (list(channels), list(names)))
                 await asyncio.sleep(0.002)  # many commits, one notice
 
         await self._reconnecting(notify)

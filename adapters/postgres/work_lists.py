@@ -74,7 +74,7 @@ class PostgresWorkList:
 
     async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Claim]:
         """See services.ports.WorkList."""
-        self._seen = self._wakeups.count(READ_MODELS)
+        self._seen = self._wakeups.count(READ_MODELS, self._name)
         now = await self._clock.now() if self._clock else None
         parameters = {"list": self._name, "owner": owner, "limit": limit, "seconds": lease_seconds, "now": now}
         async with (
@@ -102,16 +102,16 @@ class PostgresWorkList:
         """See services.ports.WorkList."""
         ends = dict(await self._log.ends())
         while True:
-            seen = self._wakeups.count(READ_MODELS)
+            seen = self._wakeups.count(READ_MODELS, self._name)
             async with reporting_unavailability(), self._pool.connection() as connection:
                 reached: dict[int, int] = dict(await (await connection.execute(_REACHED, (self._name,))).fetchall())
             if all(reached.get(partition, 0) >= position for partition, position in ends.items()):
                 return
-            await self._wakeups.wait(READ_MODELS, seen, 1.0)
+            await self._wakeups.wait(READ_MODELS, seen, 1.0, self._name)
 
     async def wait(self, poll_seconds: float) -> None:
         """See services.ports.WorkList."""
-        await self._wakeups.wait(READ_MODELS, self._seen, poll_seconds)
+        await self._wakeups.wait(READ_MODELS, self._seen, poll_seconds, self._name)
 
     async def sweep(self) -> None:
         """Delete claims that were given up and whose entries are done."""

@@ -227,9 +227,12 @@ def _archive(libraries: Path) -> Path:
                 (port,) = json.loads((Path(folder) / "cluster.json").read_text("utf-8"))["ports"]
                 node = Path(folder) / "node-1"
                 command = ["java", *_LEAN, f"-XX:ArchiveClassesAtExit={archive}", "-cp", _classpath(libraries)]
-                with (node / "broker.log").open("wb") as log, subprocess.Popen(
-                    [*command, "kafka.Kafka", str(node / "server.properties")], stdout=log, stderr=log
-                ) as process:
+                with (
+                    (node / "broker.log").open("wb") as log,
+                    subprocess.Popen(
+                        [*command, "kafka.Kafka", str(node / "server.properties")], stdout=log, stderr=log
+                    ) as process,
+                ):
                     _listening(port, lambda: process.poll() is None, node / "broker.log")
                     process.terminate()
             archive.touch()

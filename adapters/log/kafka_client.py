@@ -23,6 +23,8 @@ BOOTSTRAP_SECONDS: Final = 4.0
 ANSWER_SECONDS: Final = 10.0
 """After this a request is given up: the broker is frozen, or the network is gone."""
 
+_END_SECONDS: Final = 2.0
+
 _MESSAGE_AT_MOST: Final = 1_000_000
 
 
@@ -74,6 +76,14 @@ def producer(access: KafkaAccess) -> KafkaProducer:
             max_block_ms=int(ANSWER_SECONDS * 1000),
             metrics_enabled=False,
         )
+
+
+def close_producer(sender: KafkaProducer) -> None:
+    """Drop what is not acknowledged, and end its thread. Its own close() waits for that, and then raises instead."""
+    sender._sender.force_close()  # noqa: SLF001 -- there is no other way
+    sender._sender.join(_END_SECONDS)  # noqa: SLF001
+    with suppress(KafkaError):
+        sender.close(timeout=0)
 
 
 def consumer(access: KafkaAccess) -> KafkaConsumer:
@@ -171,10 +181,12 @@ class OwnThread:
         self._calls.put((work, done))
         return await asyncio.wrap_future(done)
 
-    def end(self, last: Callable[[], Any] = lambda: None) -> None:
-        """Take no more calls; `last` is done at the end, and its failure is nobody's."""
-        self._calls.put((last, Future()))
+    async def end(self, last: Callable[[], Any] = lambda: None) -> None:
+        """Take no more calls; `last` is done at the end, and its failure is nobody's. Waits a little, not for ever."""
+        done: Future[Any] = Future()
+        self._calls.put((last, done))
         self._calls.put(None)
+        await asyncio.wait({asyncio.ensure_future(asyncio.wrap_future(done))}, timeout=_END_SECONDS)
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -1,5 +1,6 @@
 """The event log read from Kafka: in the store's order by the chain of positions, its gaps refilled from the store."""
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
@@ -82,7 +83,7 @@ class KafkaLog:
                 must_be_set_right(topic, self._access, self._partitions)
                 lasts = await thread.call(lambda: last_messages(self._access, self._partitions))
         finally:
-            thread.end()
+            await thread.end()
         await recognise(topic, lasts, state, self._publication, name)
         return topic.identity(state.ledger_id)
 
@@ -116,7 +117,9 @@ class KafkaLog:
 
     async def wait(self, poll_seconds: float) -> None:
         """See EventLog."""
-        if self._places and not any(self._waiting.values()):
+        if not self._places:  # no partition is this reader's
+            await asyncio.sleep(poll_seconds)
+        elif not any(self._waiting.values()):
             try:
                 await self._poll(self._places, poll_seconds, 1000)
             except KafkaError as error:
@@ -129,7 +132,7 @@ class KafkaLog:
         self._thread = self._consumer = self._identity = None
         self._places, self._waiting = {}, {}
         if thread:
-            thread.end(reader.close if reader else lambda: None)
+            await thread.end(reader.close if reader else lambda: None)
 
     async def _placed(self, after: Mapping[int, int]) -> None:
         """Go to where `after` says, if that is not where this reader is."""

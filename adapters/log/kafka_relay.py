@@ -15,7 +15,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from adapters.log.cloud_events import message_of
 from adapters.log.event_log import LogRecord, LogRefused, LogUnavailable
 from adapters.log.kafka_access import KafkaAccess
-from adapters.log.kafka_client import ANSWER_SECONDS, OwnThread, producer
+from adapters.log.kafka_client import ANSWER_SECONDS, OwnThread, close_producer, producer
 from adapters.log.kafka_topic import (
     Topic,
     last_messages,
@@ -137,9 +137,9 @@ class KafkaRelay:
             self.leads = False
             if sending:
                 sending.given_up.set()
-                thread.end(sending.close)
+                await thread.end(sending.close)
             else:
-                thread.end()
+                await thread.end()
             with contextlib.suppress(StoreUnavailable):
                 await self._publication.give_back(lease.epoch)
 
@@ -204,7 +204,7 @@ class KafkaRelay:
             self._say(str(error))
             return
         finally:
-            thread.end()
+            await thread.end()
         if topic.identity(sending.publisher.ledger_id) != identity:
             state = await self._publication.state()
             await recognise(topic, {}, state, self._publication, sending.publisher.source)
@@ -222,7 +222,7 @@ class _Sending:
         send_all(self._producer, self.publisher, records, self.given_up)
 
     def close(self) -> None:
-        self._producer.close(timeout=0)
+        close_producer(self._producer)
 
 
 def send_all(

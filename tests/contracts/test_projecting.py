@@ -74,10 +74,13 @@ async def test_a_worker_that_was_stopped_and_wakes_up_late_cannot_write(any_benc
     successor.start()
     await any_bench.until(SUBSCRIPTIONS, 3)
     before = await any_bench.count("SELECT sum(epoch) FROM projecting.checkpoints")
+
+    async def until_it_writes() -> None:
+        while True:
+            await late.step()
+
     with pytest.raises(LeaseLost):
-        async with asyncio.timeout(20):
-            while True:
-                await late.step()
+        await asyncio.wait_for(until_it_writes(), 20)
     await successor.stop()
     assert await any_bench.count(SUBSCRIPTIONS) == 3
     assert await any_bench.count("SELECT sum(epoch) FROM projecting.checkpoints") == before

@@ -55,6 +55,9 @@ SELECT {_COLUMNS} FROM ledger.events e
 WHERE partition = %(partition)s AND notification_id > %(after)s AND notification_id <= %(until)s
 ORDER BY notification_id LIMIT %(limit)s
 """  # noqa: S608 -- no value is in it
+_RECORDS: Final = f"""
+SELECT {_COLUMNS} FROM ledger.events e WHERE notification_id = ANY(%s::int8[])
+"""  # noqa: S608 -- no value is in it
 _LASTS: Final = """
 SELECT p.partition, COALESCE((
     SELECT e.notification_id FROM ledger.events e
@@ -67,6 +70,10 @@ _RECORDED_AT: Final = """
 SELECT w.position, (SELECT e.recorded_at FROM ledger.events e
                     WHERE e.notification_id <= w.position ORDER BY e.notification_id DESC LIMIT 1)
 FROM unnest(%s::int8[]) AS w (position)
+"""
+_SECONDS_PAST: Final = """
+SELECT COALESCE((SELECT extract(epoch FROM clock_timestamp() - recorded_at) FROM ledger.events
+                 WHERE notification_id > %(after)s ORDER BY notification_id LIMIT 1), 0)::float8
 """
 _KEEP_SPOILT: Final = """
 INSERT INTO projecting.spoilt (log_identity, partition, message_offset, reason, key, value, header_names, header_values)
@@ -143,14 +150,8 @@ class Publication:
 
     async def state(self) -> PublicationState:
         """How far it is now."""
-        async with (
-            reporting_unavailability(),
-            self._pool.connection() as connection,
-            connection.cursor(row_factory=args_row(PublicationState)) as cursor,
-        ):
-            row = await (await cursor.execute(_STATE)).fetchone()
-        assert row is not None
-        return row
+        async with reporting_unavailability(), self._pool.connection() as connection:
+            return await state_of(connection)
 
     async def published(self) -> tuple[str | None, int]:
         """The log's identity, and the position up to which everything is on it."""
@@ -179,9 +180,18 @@ class Publication:
         """Event ids and bytes of those of these positions that the store has."""
         return {position: (id, state) for position, id, state in await self._rows(_EVENT_IDS, (list(positions),))}
 
+    async def records(self, positions: Collection[int]) -> Mapping[int, LogRecord]:
+        """Those of these positions that the store has, without the position before each."""
+        rows = await self._rows(_RECORDS, (list(positions),))
+        return {row[0]: LogRecord(row[0], row[1], 0, *row[2:]) for row in rows}
+
     async def recorded_at(self, positions: Collection[int]) -> Mapping[int, datetime | None]:
         """When the last event up to each position was recorded."""
         return dict(await self._rows(_RECORDED_AT, (list(positions),)))
+
+    async def seconds_past(self, after: int) -> float:
+        """For how long the first event past this position has been in the store; 0 if there is none."""
+        return float((await self._rows(_SECONDS_PAST, {"after": after}))[0][0])
 
     async def keep_spoilt(self, identity: str, spoilt: Iterable[Spoilt]) -> None:
         """Keep these messages; several readers may have come upon the same ones."""
@@ -199,6 +209,14 @@ class Publication:
     async def _rows(self, statement: Any, parameters: Any) -> list[Any]:
         async with reporting_unavailability(), self._pool.connection() as connection:
             return await (await connection.execute(statement, parameters, prepare=True, binary=True)).fetchall()
+
+
+async def state_of(connection: AsyncConnection) -> PublicationState:
+    """How far it is now."""
+    async with connection.cursor(row_factory=args_row(PublicationState)) as cursor:
+        row = await (await cursor.execute(_STATE)).fetchone()
+    assert row is not None
+    return row
 
 
 def _chained(rows: Iterable[Any], last: dict[int, int]) -> list[LogRecord]:

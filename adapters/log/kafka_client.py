@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import KafkaError
+from kafka.net.compat import KafkaNetClient
 
 from adapters.log.event_log import LogRefused, LogUnavailable
 from adapters.log.kafka_access import KafkaAccess
@@ -52,8 +53,8 @@ def admin(access: KafkaAccess) -> Iterator[KafkaAdminClient]:
 
     Raises LogUnavailable, and LogRefused for a login that the broker does not want.
     """
-    with _reporting(access):
-        client = KafkaAdminClient(**_connecting(access))
+    with _reporting(access) as connecting:
+        client = KafkaAdminClient(**connecting)
     try:
         yield client
     finally:
@@ -63,9 +64,9 @@ def admin(access: KafkaAccess) -> Iterator[KafkaAdminClient]:
 
 def producer(access: KafkaAccess) -> KafkaProducer:
     """One that keeps its order, and sends on for as long as the broker is away. Raises as `admin`."""
-    with _reporting(access):
+    with _reporting(access) as connecting:
         return KafkaProducer(
-            **_connecting(access),
+            **connecting,
             acks="all",
             enable_idempotence=True,
             max_in_flight_requests_per_connection=5,
@@ -88,9 +89,9 @@ def close_producer(sender: KafkaProducer) -> None:
 
 def consumer(access: KafkaAccess) -> KafkaConsumer:
     """One that reads what it is told to, and stores nothing at the broker. Raises as `admin`."""
-    with _reporting(access):
+    with _reporting(access) as connecting:
         return KafkaConsumer(
-            **_connecting(access),
+            **connecting,
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
@@ -101,12 +102,21 @@ def consumer(access: KafkaAccess) -> KafkaConsumer:
 
 
 @contextmanager
-def _reporting(access: KafkaAccess) -> Iterator[None]:
+def _reporting(access: KafkaAccess) -> Iterator[dict[str, Any]]:
+    """What a client is to be made with. One that can't be made leaves nothing behind: by itself it leaves a thread."""
     heard = _Heard.listening()
     heard.forget()
+    made: list[KafkaNetClient] = []
+
+    def client(**configs: Any) -> KafkaNetClient:
+        made.append(KafkaNetClient(**configs))
+        return made[-1]
+
     try:
-        yield
+        yield {**_connecting(access), "kafka_client": client}
     except (KafkaError, OSError) as error:
+        for each in made:
+            each.close()
         raise _plain(access, heard.told() or f"{type(error).__name__}: {error}") from error
 
 

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -17,6 +17,7 @@ from adapters.log.event_log import LogRecord, LogRefused, LogUnavailable
 from adapters.log.kafka_access import KafkaAccess
 from adapters.log.kafka_client import ANSWER_SECONDS, OwnThread, close_producer, producer
 from adapters.log.kafka_topic import (
+    Last,
     Topic,
     last_messages,
     look,
@@ -99,7 +100,7 @@ class KafkaRelay:
                 lease = await self._publication.take(self._owner, self._lease_seconds)
                 if lease is None:
                     self.trouble, pause = None, _FIRST_PAUSE
-                    await asyncio.sleep(self._lease_seconds / 5)
+                    await asyncio.sleep(min(1.0, self._lease_seconds / 5))
                     continue
                 await self._lead(lease)
             except RelayLeaseLost:
@@ -125,7 +126,9 @@ class KafkaRelay:
             named = source_of_ledger(self._ledger, state.ledger_id)
             publisher = Publisher(self._access, named, state.ledger_id, self._partitions)
             topic = await self._keeping(lease, thread.call(lambda: ready_topic(publisher, lease.log_identity)))
-            lasts = await self._keeping(lease, thread.call(lambda: last_messages(self._access, self._partitions)))
+            lasts: Mapping[int, Last] = {}
+            if topic.id is not None:
+                lasts = await self._keeping(lease, thread.call(lambda: last_messages(self._access, self._partitions)))
             await recognise(topic, lasts, state, self._publication, named)
             identity = topic.identity(publisher.ledger_id)
             if not await self._publication.move(lease.epoch, lease.position, identity):

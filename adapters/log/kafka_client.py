@@ -26,7 +26,7 @@ ANSWER_SECONDS: Final = 10.0
 
 _END_SECONDS: Final = 2.0
 
-_MESSAGE_AT_MOST: Final = 1_000_000
+_MESSAGE_AT_MOST: Final = 1_040_000
 
 
 def _connecting(access: KafkaAccess) -> dict[str, Any]:

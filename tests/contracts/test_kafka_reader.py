@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from adapters.log import kafka_client
 from adapters.log.cloud_events import Message, message_of
 from adapters.log.event_log import LogRefused
 from adapters.log.falling_back import FallingBack
@@ -76,7 +77,8 @@ async def test_what_was_spoilt_is_kept_and_refilled_from_the_store(kafka_bench: 
     worker = kafka_bench.worker("one")
     worker.start()
     await kafka_bench.until(SUBSCRIPTIONS, 40)
-    await kafka_bench.until("SELECT count(*) FROM projecting.spoilt", 12)
+    # But for one of the second lot, all show that they are spoilt: what can be read there is a duplicate, and skipped.
+    await kafka_bench.until("SELECT count(*) FROM projecting.spoilt", 15)
     await worker.stop()
     assert await kafka_bench.differences() == []
     assert await kafka_bench.count("SELECT count(*) FROM projecting.parked") == 0
@@ -138,14 +140,18 @@ async def test_receipts_go_over_to_the_store_and_back(kafka_bench: Bench, caplog
     worker.start()
     await kafka_bench.start_subscriptions(5)
     await kafka_bench.until(SUBSCRIPTIONS, 5)
-    assert not log.reads_store
+
+    def reads_store() -> bool:
+        return log.reads_store
+
+    assert not reads_store()
     await kafka_bench.relay.stop()
     await kafka_bench.start_subscriptions(5)
     await kafka_bench.until(SUBSCRIPTIONS, 10)
-    assert log.reads_store
+    assert reads_store()
     kafka_bench.relay.start()
     async with asyncio.timeout(20):
-        while log.reads_store:
+        while reads_store():
             await asyncio.sleep(0.02)
     await kafka_bench.start_subscriptions(5)
     await kafka_bench.until(SUBSCRIPTIONS, 15)
@@ -155,9 +161,8 @@ async def test_receipts_go_over_to_the_store_and_back(kafka_bench: Bench, caplog
 
 async def test_the_receipts_log_is_the_stores_where_no_broker_was_ever_there(bench: Bench) -> None:
     bench.access = KafkaAccess("127.0.0.1:1", "seatledger.nobody.events.v1")
-    bench.as_owner(
-        "UPDATE ledger.relay SET log_identity = 'kafka:a:b:' || (SELECT value FROM ledger.settings WHERE name = 'ledger_id')"
-    )
+    identity = f"kafka:a:b:{await bench.publication.ledger_id()}"
+    bench.as_owner("UPDATE ledger.relay SET log_identity = %s", identity)
     log = FallingBack(bench.log(), bench.direct(), bench.publication, 0.5)
     worker = bench.worker("one", log=log)
     await bench.start_subscriptions(5)
@@ -184,7 +189,9 @@ async def test_the_topic_is_followed_by_account_and_order(kafka_bench: Bench) ->
     assert await asyncio.to_thread(lambda: seen(order=one.originator_id)) == 1
 
 
-async def test_a_broker_that_asks_for_a_login_over_tls(ledger_url: str, tmp_path: Path) -> None:
+async def test_a_broker_that_asks_for_a_login_over_tls(
+    ledger_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     required()
     secure = cluster(tmp_path / "secure", secure=True)
     secure.start(dies_with_us=True)
@@ -203,6 +210,7 @@ async def test_a_broker_that_asks_for_a_login_over_tls(ledger_url: str, tmp_path
             await bench.start_subscriptions(10)
             await bench.until(SUBSCRIPTIONS, 10)
             await worker.stop()
+        monkeypatch.setattr(kafka_client, "BOOTSTRAP_SECONDS", 2.0)  # a refusal takes all of it
         for wrong, said in (
             ({"password": "wrong"}, "KAFKA_USERNAME, KAFKA_PASSWORD: the broker refuses this login"),
             ({"username": "nobody"}, "KAFKA_USERNAME, KAFKA_PASSWORD: the broker refuses this login"),

@@ -22,6 +22,9 @@ REBUILD: Final = "`seatledger log rebuild` publishes again from the store"
 _MESSAGE_BYTES: Final = 300_000
 """An event may have 256 KB, and its headers come on top."""
 
+_LOOK_BACK: Final = 50
+"""Messages of a partition's end: the last ones may be duplicates, or not readable."""
+
 _FOR_EVER: Final = "-1"
 
 
@@ -178,10 +181,8 @@ def last_messages(access: KafkaAccess, partitions: int) -> dict[int, Last]:
         parts = [TopicPartition(access.topic, number) for number in range(partitions)]
         reader.assign(parts)
         ends, begins = reader.end_offsets(parts), reader.beginning_offsets(parts)
-        newest: dict[TopicPartition, tuple[LogRecord, str]] = {}
-        for back in (1, 10, 100):
-            wanted = [part for part in parts if part not in newest and ends[part] > begins[part]]
-            newest |= _newest(reader, {part: max(begins[part], ends[part] - back) for part in wanted}, ends)
+        some = [part for part in parts if ends[part] > begins[part]]
+        newest = _newest(reader, {part: max(begins[part], ends[part] - _LOOK_BACK) for part in some}, ends)
         return {part.partition: Last(begins[part], ends[part], newest.get(part)) for part in parts if ends[part]}
     except KafkaError as error:
         raise plain_trouble(error) from error
@@ -206,7 +207,9 @@ def _newest(
             for message in messages:
                 carried = Message(message.key, message.value, message.headers)
                 with suppress(UnreadableMessage):
-                    found[part] = record_of(carried), dict(carried.headers)["ce_source"].decode()
+                    record = record_of(carried)
+                    if part not in found or record.position > found[part][0].position:
+                        found[part] = record, dict(carried.headers)["ce_source"].decode()
     return found
 
 

@@ -53,6 +53,7 @@ class KafkaLog:
         self._thread: OwnThread | None = None
         self._consumer: KafkaConsumer | None = None
         self._places: dict[int, int] = {}
+        self._wanted: frozenset[int] = frozenset()
         self._waiting: dict[int, deque[_Carried]] = {}
 
     async def identity(self) -> str:
@@ -94,6 +95,7 @@ class KafkaLog:
 
     async def read(self, after: Mapping[int, int], limit: int, without: Collection[str] = ()) -> Page:
         """See EventLog."""
+        self._wanted = frozenset(after)
         if not after:
             return Page((), {})
         await self.identity()
@@ -117,11 +119,11 @@ class KafkaLog:
 
     async def wait(self, poll_seconds: float) -> None:
         """See EventLog."""
-        if not self._places:  # no partition is this reader's
+        if not self._places or not self._wanted:  # no partition is this reader's
             await asyncio.sleep(poll_seconds)
-        elif not any(self._waiting.values()):
+        elif not any(self._waiting.get(partition) for partition in self._wanted):
             try:
-                await self._poll(self._places, poll_seconds, 1000)
+                await self._poll(self._wanted, poll_seconds, 1000)
             except KafkaError as error:
                 await self.close()
                 raise plain_trouble(error) from error

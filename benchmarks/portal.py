@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -63,7 +64,7 @@ class Portal:
 
 
 @asynccontextmanager
-async def served(server: BenchServer, admins: int, accounts_each: int) -> AsyncIterator[Portal]:
+async def served(server: BenchServer, admins: int, accounts_each: int, **environment: str) -> AsyncIterator[Portal]:
     """Companies, admins with an open quote on each of their accounts, and the server ready."""
     began = datetime.now(UTC) - timedelta(minutes=5)
     companies = [Company(900_000 + number, began) for number in range(admins * accounts_each)]
@@ -82,7 +83,9 @@ async def served(server: BenchServer, admins: int, accounts_each: int) -> AsyncI
             token = await ledger.sandbox.identity.token(login)
             assert token
             made.append(Admin(token, [company.number for company in own], [company.id for company in own]))
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.serving", str(port), url)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.serving", str(port), url), env={**os.environ, **environment}
+    )
     try:
         await _ready(port)
         await asyncio.gather(*(_open_quotes(port, admin) for admin in made))

@@ -193,12 +193,15 @@ class KafkaLog:
                     spoilt.append(_spoilt(waiting.popleft(), "it is in another's partition"))
                 elif record.position <= last:
                     waiting.popleft()
+                    if not carried.sound and not await self._is_the_stores(record):
+                        spoilt.append(_spoilt(carried, carried.reason))
                 elif record.previous > last:
                     room = limit - len(records)
                     missing = await self._publication.of_partition(partition, last, record.position, room)
                     records += missing
                     if missing:
                         reached[partition] = missing[-1].position
+                    # With it came the record itself, as the store has it: what is left is a duplicate.
                     if len(missing) < room and (not missing or missing[-1].event_id != record.event_id):
                         spoilt.append(_spoilt(waiting.popleft(), "the store has no such event"))
                 elif carried.sound or await self._is_the_stores(record):

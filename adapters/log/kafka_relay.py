@@ -149,10 +149,11 @@ class KafkaRelay:
     async def _publish(self, lease: RelayLease, sending: "_Sending", thread: OwnThread, identity: str) -> None:
         position, last = lease.position, await self._publication.lasts(lease.position)
         looked_at = time.monotonic()
+        following: list[LogRecord] = []
         while True:
             await self._keep(lease)
             seen = self._wakeups.count(EVENTS)
-            records = await self._publication.chunk(position, last, self._chunk_events)
+            records = following or await self._publication.chunk(position, last, self._chunk_events)
             if time.monotonic() > looked_at + _LOOK_AGAIN_SECONDS:
                 await self._still_the_same(lease, identity, sending)
                 looked_at = time.monotonic()
@@ -160,9 +161,12 @@ class KafkaRelay:
                 await self._wakeups.wait(EVENTS, seen, min(1.0, self._lease_seconds / 5))
                 continue
             began = time.monotonic()
-            sent = thread.call(lambda records=records: sending.send(records))  # type: ignore[misc]
+            sent = asyncio.ensure_future(thread.call(lambda records=records: sending.send(records)))  # type: ignore[misc]
+            # The next chunk is read meanwhile, if this one was full.
+            position, following = records[-1].position, []
+            if len(records) == self._chunk_events:
+                following = await self._publication.chunk(position, last, self._chunk_events)
             await self._keeping(lease, sent, lambda: self._still_the_same(lease, identity, sending))
-            position = records[-1].position
             if not await self._publication.move(lease.epoch, position, identity):
                 raise RelayLeaseLost
             self.rate, self.trouble = len(records) / (time.monotonic() - began), None

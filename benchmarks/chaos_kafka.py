@@ -103,12 +103,12 @@ class _Chaos:
                 self.running.kill_worker(number)
 
 
-def measured(out: Console, orders: int = ORDERS, kills: int = KILLS) -> list[Figure]:
+def measured(out: Console, orders: int = ORDERS, kills: int = KILLS, stops: int = KILLS) -> list[Figure]:
     """What was lost, doubled, out of order or left undone: nothing may be."""
-    return asyncio.run(_measured(out, orders, kills))
+    return asyncio.run(_measured(out, orders, kills, stops))
 
 
-async def _measured(out: Console, orders: int, kills: int) -> list[Figure]:
+async def _measured(out: Console, orders: int, kills: int, stops: int) -> list[Figure]:
     began, give_up_at = datetime.now(UTC) - timedelta(minutes=1), time.monotonic() + PATIENCE
     counts = Counts()
     with bench_server() as server, bench_brokers() as brokers:
@@ -119,9 +119,9 @@ async def _measured(out: Console, orders: int, kills: int) -> list[Figure]:
         running = Instance(server, port, KAFKA_BOOTSTRAP_SERVERS=brokers.bootstrap_servers, RECEIPTS_LAG_SECONDS="5")
         try:
             chaos = _Chaos(running, server, brokers.brokers[0])
-            mixed = ["kill", "kill", "stop"] * kills
+            mixed = _mixed(2 * kills, stops)
             harm = asyncio.gather(
-                chaos.brokers(["kill", "stop"] * kills),
+                chaos.brokers(_mixed(kills, stops)),
                 chaos.relay_or_projector("relay", _LEADER, mixed),
                 chaos.relay_or_projector("projector", _PROJECTOR, mixed),
             )
@@ -148,6 +148,12 @@ async def _measured(out: Console, orders: int, kills: int) -> list[Figure]:
             figures = await figures_of(ledger, walks, counts, "kafka")
     did = ", ".join(f"{what} {count}" for what, count in sorted(chaos.counts.items()))
     return [*figures, *_of_the_topic(found, f"{did}; {WORKERS + 1} processes"), _undone(undone), differing]
+
+
+def _mixed(kills: int, stops: int) -> list[str]:
+    plan = ["kill"] * kills + ["stop"] * stops
+    random.Random(kills).shuffle(plan)
+    return plan
 
 
 def _undone(undone: int) -> Figure:

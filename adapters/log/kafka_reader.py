@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -192,34 +192,34 @@ class KafkaLog:
                 if record is None or record.partition != partition:
                     spoilt.append(_spoilt(waiting.popleft(), "it is in another's partition"))
                 elif record.position <= last:
-                    waiting.popleft()
-                    if not carried.sound and not await self._is_the_stores(record):
-                        spoilt.append(_spoilt(carried, carried.reason))
+                    spoilt += await self._not_the_stores(waiting.popleft())
                 elif record.previous > last:
                     room = limit - len(records)
                     missing = await self._publication.of_partition(partition, last, record.position, room)
                     records += missing
-                    if missing:
-                        reached[partition] = missing[-1].position
-                    # With it came the record itself, as the store has it: what is left is a duplicate.
-                    if len(missing) < room and (not missing or missing[-1].event_id != record.event_id):
+                    reached[partition] = missing[-1].position if missing else last
+                    # If the record itself came with it, as the store has it, what is left here is a duplicate.
+                    if len(missing) < room and reached[partition] < record.position:
                         spoilt.append(_spoilt(waiting.popleft(), "the store has no such event"))
-                elif carried.sound or await self._is_the_stores(record):
+                elif wrong := await self._not_the_stores(waiting.popleft()):
+                    spoilt += wrong
+                else:
                     records.append(record)
                     reached[partition] = record.position
-                    waiting.popleft()
-                else:
-                    spoilt.append(_spoilt(waiting.popleft(), carried.reason))
         if spoilt:
             assert self._identity is not None
             await self._publication.keep_spoilt(self._identity, spoilt)
             self._caught_up_at = float("-inf")  # nothing may come behind it that would show the gap
         return records, reached
 
-    async def _is_the_stores(self, record: LogRecord) -> bool:
-        """Whether the store has the very same: then it is for the handlers to say what they can't take."""
-        stored = await self._publication.stored([record.position])
-        return stored.get(record.position) == (record.event_id, record.state)
+    async def _not_the_stores(self, carried: _Carried) -> list[Spoilt]:
+        """The message, if its event can't be decoded and the store has another; else handlers say what they take."""
+        record = carried.record
+        if carried.sound or record is None:
+            return []
+        stored = await self._publication.records([record.position])
+        same = stored.get(record.position) == replace(record, previous=0)
+        return [] if same else [_spoilt(carried, carried.reason)]
 
     async def _caught_up(self, reached: Mapping[int, int], limit: int) -> tuple[list[LogRecord], dict[int, int]]:
         """With nothing left to read: all that was published is past, but for what came out of Kafka spoilt.

@@ -179,8 +179,8 @@ class Bench:
         return int(row[0])
 
     async def until(self, query: str, expected: int) -> None:
-        """Wait, at most 10 s, for a query to give a value."""
-        async with asyncio.timeout(10):
+        """Wait, at most 30 s, for a query to give a value."""
+        async with asyncio.timeout(30):
             while await self.count(query) != expected:
                 await asyncio.sleep(0.01)
 

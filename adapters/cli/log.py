@@ -231,7 +231,12 @@ def print_verified(found: Verified) -> None:
     """What was found, in a few lines."""
     if found.well:
         line = f"All {found.events} events are on the topic, each as it is in the store and in order by account"
-        out.print(f"{line}; {found.duplicates} duplicates, which readers skip.", style="green", highlight=False)
+        out.print(
+            f"{line}; {found.duplicates} duplicates, which readers skip.",
+            style="green",
+            highlight=False,
+            soft_wrap=True,
+        )
         return
     wrong = ", ".join(
         f"{count} {what}"

@@ -31,13 +31,13 @@ def measured(out: Console) -> list[Figure]:
         out.print(f"not measured through Kafka: there is {lacking} here", style="yellow")
         return [direct]
     with bench_brokers() as brokers:
-        kafka = asyncio.run(_measured(out, "kafka", KAFKA_BOOTSTRAP_SERVERS=brokers.bootstrap_servers))
+        kafka = asyncio.run(_measured(out, "kafka", brokers.bootstrap_servers))
     return [direct, kafka]
 
 
-async def _measured(out: Console, name: str, **environment: str) -> Figure:
+async def _measured(out: Console, name: str, kafka: str | None = None) -> Figure:
     with bench_server() as server:
-        async with served(server, CONNECTIONS, 60, **environment) as portal:
+        async with served(server, CONNECTIONS, 60, kafka=kafka) as portal:
             idle = [await _idle_trip(portal) for _ in track(range(IDLE_TRIPS), "idle round trips", console=out)]
             base = statistics.median(idle)
             visible = sorted(await _visible(portal, out))

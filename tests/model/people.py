@@ -118,7 +118,8 @@ class PlainAccount:
 
     def release(self, name: str, subscription: str) -> None:
         order = self.orders[name]
-        waits = order.state == "Authorised" or (order.is_under_way and order.called_off)
+        must_be_paid = order.state == "PaymentDeclined" and order.with_seats  # then it can't be called off
+        waits = order.state == "Authorised" or (order.is_under_way and order.called_off) or must_be_paid
         line = next((line for line in order.unanswered if line.subscription == subscription), None)
         if not waits or not line:
             refuse("ORDER_STATE")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -63,10 +64,13 @@ class Portal:
 
 
 @asynccontextmanager
-async def served(server: BenchServer, admins: int, accounts_each: int, *, apart: bool = False) -> AsyncIterator[Portal]:
+async def served(
+    server: BenchServer, admins: int, accounts_each: int, *, apart: bool = False, kafka: str | None = None
+) -> AsyncIterator[Portal]:
     """Companies, admins with an open quote on each of their accounts, and the server ready.
 
-    `apart`: `work` is another process, which keeps the read models up to date, too.
+    `apart`: `work` is another process, which keeps the read models up to date, too. `kafka`: brokers that
+    the log is on.
     """
     began = datetime.now(UTC) - timedelta(minutes=5)
     companies = [Company(900_000 + number, began) for number in range(admins * accounts_each)]
@@ -86,7 +90,10 @@ async def served(server: BenchServer, admins: int, accounts_each: int, *, apart:
             assert token
             made.append(Admin(token, [company.number for company in own], [company.id for company in own]))
     how = ["apart"] if apart else []
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.serving", str(port), url, *how)
+    environment = {**os.environ, **({"KAFKA_BOOTSTRAP_SERVERS": kafka} if kafka else {})}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.serving", str(port), url, *how), env=environment
+    )
     worker = Running("work", DATABASE_URL=url, SANDBOX="1") if apart else None
     try:
         await _ready(port)

@@ -22,8 +22,10 @@ APPLICATION = {
     "ledger.vault": READING,
     "ledger.settings": {"SELECT", "INSERT"},  # INSERT: `migrate` fixes what isn't fixed yet; nothing can be replaced
     "ledger.work_claims": CHANGING,
+    "ledger.relay": {"SELECT", "UPDATE"},
     "projecting.checkpoints": {"SELECT", "INSERT", "UPDATE"},
     "projecting.parked": CHANGING,
+    "projecting.spoilt": {"SELECT", "INSERT"},
     "projecting.read_models": READING,
     "sandbox.books": CHANGING,
     **dict.fromkeys(READ_MODELS, CHANGING),
@@ -33,6 +35,8 @@ READER = {
     "ledger.settings": READING,
     "projecting.checkpoints": READING,
     "projecting.parked": READING,
+    "projecting.spoilt": READING,
+    "ledger.relay": READING,
     "projecting.read_models": READING,
     **dict.fromkeys(READ_MODELS, READING),
 }

@@ -24,7 +24,7 @@ demo: $(STAMP) ## walk every way an order can go, in German on a throw-away inst
 test: $(STAMP) check ## everything that must hold: checks, unit and system tests, coverage
 	@rm -f .coverage .coverage.* coverage.json
 	@$(MAKE) --no-print-directory test-unit COVERAGE="--cov --cov-report="
-	@$(BIN)/python -m pytest -m system -p no:cacheprovider tests --cov --cov-append --cov-report=
+	@$(MAKE) --no-print-directory test-system COVERAGE="--cov --cov-append --cov-report="
 	@$(BIN)/coverage json -q && $(BIN)/python .ci/coverage_floors.py
 
 setup: $(STAMP) ## install what is locked into .venv, and nothing else
@@ -46,10 +46,11 @@ check: $(STAMP) ## style, types and who may import whom
 	@$(BIN)/lint-imports --no-cache | tail -n 5
 
 test-unit: $(STAMP) ## the tests that need no server and no socket
-	@$(BIN)/python -m pytest -m "not system" -p no:cacheprovider --disable-socket --allow-unix-socket $(UNIT) $(COVERAGE)
+	@$(BIN)/python -m pytest -m "not system" -p no:cacheprovider --disable-socket --allow-unix-socket \
+	    -n 2 --dist worksteal $(UNIT) $(COVERAGE)
 
 test-system: $(STAMP) ## the tests on real servers and processes
-	@$(BIN)/python -m pytest -m system -p no:cacheprovider tests
+	@$(BIN)/python -m pytest -m system -p no:cacheprovider -n 3 --dist worksteal tests $(COVERAGE)
 
 bench: $(STAMP) ## measure against something real in the same run (NAME=append; JSON=file)
 	@$(BIN)/python -m benchmarks bench $(NAME) $(if $(JSON),--json $(JSON))

@@ -30,7 +30,10 @@ class EventRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """One command's events, the (stream, version) pairs that must still hold, and its vault records."""
+    """One command's events, the (stream, version) pairs that must still hold, and its vault records.
+
+    `events` are rows; `decided` has the same events as they were decided, for whoever keeps them.
+    """
 
     context: CommandContext
     guards: tuple[tuple[UUID, int], ...]
@@ -39,6 +42,7 @@ class Append:
     result_kind: str
     result_id: UUID
     result_version: int
+    decided: tuple[LedgerEvent, ...] = ()
 
     @property
     def touches(self) -> frozenset[UUID]:
@@ -105,10 +109,12 @@ def prepared_append(
 ) -> Append:
     """The aggregates' pending events with the versions they were decided on; raises AppendTooLarge."""
     guards = [(each, 0) if isinstance(each, UUID) else (each.id, each.version) for each in unchanged]
+    decided: list[LedgerEvent] = []
     events: list[EventRow] = []
     for aggregate in aggregates:
         pending = aggregate.collect_events()
         guards.append((aggregate.id, aggregate.version - len(pending)))
+        decided += pending
         for event in pending:
             state = encoded(event)
             if len(state) > STATE_AT_MOST:
@@ -127,4 +133,5 @@ def prepared_append(
                     partition_of(account_id, partitions),
                 )
             )
-    return Append(context, tuple(guards), tuple(events), tuple(vault), type(result).TOPIC, result.id, result.version)
+    kind = type(result).TOPIC
+    return Append(context, tuple(guards), tuple(events), tuple(vault), kind, result.id, result.version, tuple(decided))

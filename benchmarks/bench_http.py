@@ -28,7 +28,7 @@ def measured(out: Console) -> list[Figure]:
 async def _measured(out: Console) -> list[Figure]:
     passes = Passes()
     with bench_server() as server:
-        async with served(server, CONNECTIONS, ACCOUNTS_EACH) as portal:
+        async with served(server, CONNECTIONS, ACCOUNTS_EACH, apart=True) as portal:
             for number in range(PASSES):
                 passes.theirs.append(await _rate(portal, _bare))
                 passes.ours.append(await _rate(portal, _quote))

@@ -16,11 +16,12 @@ import psycopg
 from rich.console import Console
 from rich.progress import Progress
 
-from adapters.bootstrap import opened_ledger
+from adapters.bootstrap import opened_ledger, opened_log
 from adapters.identity.sandbox import Person
 from adapters.ledger import Ledger
 from adapters.payments.sandbox import MovementKind
 from adapters.postgres import embedded
+from adapters.postgres.rebuilding import Rebuild
 from adapters.settings import Settings
 from benchmarks.figures import Figure
 from benchmarks.histories import Company
@@ -29,6 +30,7 @@ from benchmarks.requests import Connection
 from benchmarks.servers import BenchServer, bench_server
 from domain.envelope import Role
 from domain.identifiers import subscription_id
+from projections.catalogue import PROJECTIONS
 from tests.system.processes import Running, free_port
 
 ORDERS: Final = int(os.environ.get("KILL_ORDERS", "2000"))
@@ -93,8 +95,13 @@ async def _measured(out: Console, orders: int, kills: int) -> list[Figure]:
                 undone = await _all_done(server, orders, give_up_at, progress)
         finally:
             running.end()
+        differing = await _differing_rows(server)
         async with opened_ledger(Settings(sandbox=True), server.application_url()) as ledger:
-            return [*await _figures(ledger, walks, counts), Figure("kill.undone", undone, "orders", 0, at_most=True)]
+            return [
+                *await _figures(ledger, walks, counts),
+                Figure("kill.undone", undone, "orders", 0, at_most=True),
+                Figure("kill.rows_not_as_rebuilt", differing, "rows", 0, at_most=True),
+            ]
 
 
 class _Instance:
@@ -210,6 +217,21 @@ async def _all_done(server: BenchServer, orders: int, give_up_at: float, progres
             if not undone or time.monotonic() > give_up_at:
                 return undone
             await asyncio.sleep(0.5)
+
+
+async def _differing_rows(server: BenchServer) -> int:
+    """Rows of the read models that are not what a rebuild makes of the same events."""
+    differing = 0
+
+    def owner() -> Any:
+        return psycopg.AsyncConnection.connect(server.owner_url(), autocommit=True)
+
+    async with opened_log(server.application_url()) as (pool, log):
+        for projection in PROJECTIONS:
+            compared = (await Rebuild(projection, log, pool, owner, lambda _: None).compare()).comparison
+            assert compared is not None, f"{projection.name} could not be compared"
+            differing += compared.differing_rows
+    return differing
 
 
 async def _figures(ledger: Ledger, walks: list[Walk], counts: Counts) -> list[Figure]:

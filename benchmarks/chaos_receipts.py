@@ -24,6 +24,9 @@ WORKERS: Final = 4
 KILL_EVERY: Final = 10.0
 """Seconds between two kills."""
 
+PATIENCE: Final = 290.0
+"""Seconds until what is not done is called lost."""
+
 _ISSUED: Final = "SELECT count(*) FROM ledger.events WHERE topic = 'ReceiptIssued.v1'"
 _NUMBERS: Final = """
 SELECT convert_from(state, 'UTF8')::json ->> 'receipt_number', convert_from(state, 'UTF8')::json ->> 'order_id'
@@ -54,7 +57,7 @@ def measured(
         try:
             with Progress(console=out) as progress:
                 task = progress.add_task("receipts", total=orders)
-                while (issued := _count(connection)) < orders and time.monotonic() < began + 240:
+                while (issued := _count(connection)) < orders and time.monotonic() < began + PATIENCE:
                     progress.update(task, completed=issued)
                     if time.monotonic() > next_kill:
                         victim = choice.randrange(workers)

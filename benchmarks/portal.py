@@ -22,7 +22,7 @@ from benchmarks.requests import Answer, Connection
 from benchmarks.servers import BenchServer
 from domain.envelope import Role
 from domain.identifiers import subscription_id
-from tests.system.processes import free_port
+from tests.system.processes import Running, free_port
 
 BARE_BODY = json.dumps({"lines": [{"subscription_id": str(UUID(int=1)), "seats_to_add": 2}], "replaces": None}).encode()
 
@@ -63,8 +63,11 @@ class Portal:
 
 
 @asynccontextmanager
-async def served(server: BenchServer, admins: int, accounts_each: int) -> AsyncIterator[Portal]:
-    """Companies, admins with an open quote on each of their accounts, and the server ready."""
+async def served(server: BenchServer, admins: int, accounts_each: int, *, apart: bool = False) -> AsyncIterator[Portal]:
+    """Companies, admins with an open quote on each of their accounts, and the server ready.
+
+    `apart`: `work` is another process, which keeps the read models up to date, too.
+    """
     began = datetime.now(UTC) - timedelta(minutes=5)
     companies = [Company(900_000 + number, began) for number in range(admins * accounts_each)]
     with psycopg.connect(server.owner_url(), autocommit=True) as connection:
@@ -82,7 +85,9 @@ async def served(server: BenchServer, admins: int, accounts_each: int) -> AsyncI
             token = await ledger.sandbox.identity.token(login)
             assert token
             made.append(Admin(token, [company.number for company in own], [company.id for company in own]))
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.serving", str(port), url)
+    how = ["apart"] if apart else []
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.serving", str(port), url, *how)
+    worker = Running("work", DATABASE_URL=url, SANDBOX="1") if apart else None
     try:
         await _ready(port)
         await asyncio.gather(*(_open_quotes(port, admin) for admin in made))
@@ -90,6 +95,8 @@ async def served(server: BenchServer, admins: int, accounts_each: int) -> AsyncI
     finally:
         process.send_signal(signal.SIGTERM)
         await process.wait()
+        if worker:
+            worker.killed()
 
 
 async def _ready(port: int) -> None:

@@ -1,7 +1,8 @@
-"""The product's server with a bare route beside it: the same body model, no middleware, no ledger. `PORT URL`."""
+"""The product's server with a bare route beside it: same body model, no middleware, no ledger. `PORT URL [apart]`."""
 
 import socket
 import sys
+from contextlib import AsyncExitStack
 from typing import Any
 
 import uvloop
@@ -31,12 +32,15 @@ def bare() -> FastAPI:
     return app
 
 
-async def serve(port: int, url: str) -> None:
-    """Serve both until told to stop."""
+async def serve(port: int, url: str, *, apart: bool) -> None:
+    """Serve both until told to stop; `apart`: another process keeps the read models up to date."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
-    async with opened_ledger(Settings(sandbox=True), url) as ledger, projecting(ledger):
+    async with AsyncExitStack() as stack:
+        ledger = await stack.enter_async_context(opened_ledger(Settings(sandbox=True, movable_clock=False), url))
+        if not apart:
+            await stack.enter_async_context(projecting(ledger))
         product, beside = application(ledger), bare()
 
         async def both(scope: Any, receive: Any, send: Any) -> None:
@@ -47,4 +51,4 @@ async def serve(port: int, url: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]), sys.argv[2]))
+    uvloop.run(serve(int(sys.argv[1]), sys.argv[2], apart=sys.argv[3:] == ["apart"]))

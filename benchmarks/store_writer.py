@@ -74,7 +74,7 @@ class Writer:
         """How many events were stored."""
         asked = time.monotonic()
         try:
-            position, found = await self._group.append(append), "stored"
+            position, found = (await self._group.append(append)).position, "stored"
         except (VersionConflict, StoreUnavailable, psycopg.Error) as error:
             position, found = Position(0, 0), type(error).__name__
         count = len(append.events)

@@ -1,6 +1,6 @@
 """A subscription's seats and term, and the one seat change that may be on order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
@@ -23,12 +23,16 @@ class SubscriptionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SeatChange:
-    """Seats on order. `version_sent` orders this change among all that the provisioning system has seen."""
+    """Seats on order. `version_sent` orders this change among all that the provisioning system has seen.
+
+    `releasing`: it is being called off for good, and an answer that still comes changes nothing.
+    """
 
     order_id: UUID
     seats_to_add: int
     seats_after: int
     version_sent: int
+    releasing: bool = False
 
 
 class Subscription(LedgerAggregate):
@@ -95,6 +99,13 @@ class Subscription(LedgerAggregate):
         seats_refused: int
         version_sent: int
         reason: str
+
+    class SeatChangeReleaseBegun(Event):
+        """The change on order is being called off: from here on seats that still come are taken back."""
+
+        TOPIC = "SeatChangeReleaseBegun.v1"
+        order_id: UUID
+        version_sent: int
 
     class SeatChangeReleased(Event):
         """The change on order is off for another reason."""
@@ -199,6 +210,21 @@ class Subscription(LedgerAggregate):
                 timestamp=at,
             )
 
+    def begin_release(self, order_id: UUID, at: datetime) -> None:
+        """Decide that the seats on this order are not wanted any more, whatever is answered; told again, the same.
+
+        Only now may the provisioning system be told so: told before, seats that were taken back could be recorded as
+        there by somebody who holds an answer from before.
+        """
+        change = self._change_of(order_id)
+        if change and not change.releasing:
+            self._begin_release(order_id=order_id, version_sent=change.version_sent, timestamp=at)
+
+    def releases(self, order_id: UUID) -> bool:
+        """Whether the seats on this order are being called off."""
+        change = self._change_of(order_id)
+        return change is not None and change.releasing
+
     def release_seats(self, order_id: UUID, reason: str, at: datetime) -> None:
         """Take the seats off order, if they are on this one."""
         change = self._change_of(order_id)
@@ -274,6 +300,11 @@ class Subscription(LedgerAggregate):
         timestamp: datetime,
     ) -> None:
         self.seat_change = None
+
+    @event(SeatChangeReleaseBegun)
+    def _begin_release(self, order_id: UUID, version_sent: int, timestamp: datetime) -> None:
+        assert self.seat_change is not None  # begun only with one
+        self.seat_change = replace(self.seat_change, releasing=True)
 
     @event(SeatChangeReleased)
     def _release(self, order_id: UUID, seats_released: int, reason: str, timestamp: datetime) -> None:

@@ -236,8 +236,10 @@ def _started(_: None, event: Subscription.SubscriptionStarted, __: Recorded) -> 
     )
 
 
-@subscriptions.on(Subscription.SeatsRequested)
-def _requested(row: SubscriptionRow, event: Subscription.SeatsRequested, _: Recorded) -> SubscriptionRow:
+@subscriptions.on(Subscription.SeatsRequested, Subscription.SeatChangeReleaseBegun)
+def _only_noted(
+    row: SubscriptionRow, event: Subscription.SeatsRequested | Subscription.SeatChangeReleaseBegun, _: Recorded
+) -> SubscriptionRow:
     return replace(row, version=event.originator_version)
 
 

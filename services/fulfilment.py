@@ -14,6 +14,7 @@ from services.ports import (
     AdminDirectory,
     Claim,
     Clock,
+    CommandContext,
     CounterpartyError,
     CounterpartyRefused,
     EventStore,
@@ -26,6 +27,7 @@ from services.ports import (
     SealedRecord,
     SeatProvisioning,
     Vault,
+    VersionConflict,
 )
 from services.receipts import Receipts
 from services.vault_records import ActionLink, Contact, GatewayToken, opened
@@ -296,6 +298,10 @@ class Fulfilment:
             await self._record_line(line, result, run)
             return
         try:
+            if change.releasing:  # whoever began that did not come to its end
+                await self._given_up(line, order, run)
+                await self._record_released(line, run)
+                return
             result = await self._outside.provisioning.set_seats(
                 line.subscription_id, line.product, change.seats_after, change.version_sent, order.id
             )
@@ -317,6 +323,8 @@ class Fulfilment:
             order = streams.require(ServiceOrder, run.claim.subject_id)
             subscription = streams.require(Subscription, line.subscription_id)
             context = await worker_context(ACTOR, run.claim, order, f"line:{line.subscription_id}", self._clock)
+            if subscription.releases(order.id):
+                return  # whoever calls the seats off records what comes of that
             if result.external_reference is None:
                 reason = result.rejection or "rejected"
                 subscription.provisioning_rejected(order.id, reason, context.now)
@@ -326,6 +334,20 @@ class Fulfilment:
             else:
                 subscription.seats_provisioned(order.id, result.external_reference, context.now)
                 order.line_provisioned(line.subscription_id, context.now)
+            await self._events.append(order, subscription, context=context)
+
+        await recorded(attempt)
+
+    async def _record_released(self, line: QuoteLine, run: _Run) -> None:
+        async def attempt() -> None:
+            streams = await self._events.load(run.claim.subject_id, line.subscription_id)
+            order = streams.require(ServiceOrder, run.claim.subject_id)
+            subscription = streams.require(Subscription, line.subscription_id)
+            if not subscription.releases(order.id):
+                return
+            context = await worker_context(ACTOR, run.claim, order, f"line:{line.subscription_id}", self._clock)
+            order.line_released(line.subscription_id, "released", context.now)
+            subscription.release_seats(order.id, "released", context.now)
             await self._events.append(order, subscription, context=context)
 
         await recorded(attempt)
@@ -362,16 +384,22 @@ class Fulfilment:
     async def _found_provisioned(self, order: ServiceOrder, run: _Run) -> bool:
         """Record seats that are there though nobody recorded the answer: who has them pays for them."""
         for line in order.unsettled_lines:
-            streams = await self._events.load(line.subscription_id)
-            subscription = streams.require(Subscription, line.subscription_id)
             try:
-                answer = await given_up(self._outside.provisioning, subscription, order.id)
+                answer = await self._given_up(line, order, run)
+            except VersionConflict:
+                return True  # somebody recorded something: look again
             except UnexpectedAnswer as error:
                 await self._not_understood(run, "provisioning", f"{error} for {line.subscription_number}")
             if answer and answer.status is ProvisioningStatus.PROVISIONED:
                 await self._record_line(line, answer, run)
                 return True
         return False
+
+    async def _given_up(self, line: QuoteLine, order: ServiceOrder, run: _Run) -> ProvisioningResult | None:
+        streams = await self._events.load(line.subscription_id)
+        subscription = streams.require(Subscription, line.subscription_id)
+        context = await worker_context(ACTOR, run.claim, subscription, "release", self._clock)
+        return await given_up(self._events, self._outside.provisioning, subscription, order.id, context)
 
     async def _record_end(self, run: _Run, decide: Callable[[ServiceOrder, datetime], None]) -> None:
         """Record what ends lines of the order, with the release of the seats on order for them."""
@@ -425,30 +453,39 @@ def _release_lines(order: ServiceOrder, at: datetime) -> None:
 
 
 async def given_up(
-    provisioning: SeatProvisioning, subscription: Subscription, order_id: UUID
+    events: EventStore,
+    provisioning: SeatProvisioning,
+    subscription: Subscription,
+    order_id: UUID,
+    context: CommandContext,
 ) -> ProvisioningResult | None:
-    """The answer to the order's seat change if there is one; None once none can come any more.
+    """The answer to the order's seat change if there is one; None once none counts any more.
 
-    A call that is still under way is shut out by one of a higher version which leaves the seats as they are: the next
-    change has a higher one still, since its release and its order are events of the subscription themselves. Raises
-    StillWaiting while that call itself is not carried out, and UnexpectedAnswer for what can't be right.
+    Without an answer the release is begun in the log, under `context`: who holds an answer that came meanwhile then
+    records nothing. After that the call that may be under way is shut out by one of a higher version, which leaves the
+    seats as they are: the next change has a higher one still, since what ends this one and its order are events of the
+    subscription themselves. Raises StillWaiting while that call itself is not carried out, UnexpectedAnswer for what
+    can't be right, and VersionConflict if somebody recorded an answer first. Called again, it goes on.
     """
     change = subscription.seat_change
     if change is None or change.order_id != order_id:
         return None
-    answer = await provisioning.answer_to(subscription.id, change.version_sent)
-    if answer:
-        _must_fit(answer, change.seats_after, order_id)
-    if answer is None or answer.status is ProvisioningStatus.PENDING:
-        shut_out = await provisioning.set_seats(
-            subscription.id, subscription.product, subscription.seats, change.version_sent + 1, order_id
-        )
-        _must_fit(shut_out, subscription.seats, order_id)
-        if shut_out.status is ProvisioningStatus.PENDING:
-            message = "the seats may still come"
-            raise StillWaiting(message)
-        return None
-    return answer
+    if not change.releasing:
+        answer = await provisioning.answer_to(subscription.id, change.version_sent)
+        if answer:
+            _must_fit(answer, change.seats_after, order_id)
+            if answer.status is not ProvisioningStatus.PENDING:
+                return answer
+        subscription.begin_release(order_id, context.now)
+        await events.append(subscription, context=context)
+    shut_out = await provisioning.set_seats(
+        subscription.id, subscription.product, subscription.seats, change.version_sent + 1, order_id
+    )
+    _must_fit(shut_out, subscription.seats, order_id)
+    if shut_out.status is ProvisioningStatus.PENDING:
+        message = "the seats may still come"
+        raise StillWaiting(message)
+    return None
 
 
 def _must_fit(answer: ProvisioningResult, seats: int, order_id: UUID) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from domain.account import BillingAccount
 from domain.calendar import business_day
@@ -225,7 +225,7 @@ class Ordering:
         """Give up waiting for a line's seats: nobody pays for them, and the subscription takes other changes again.
 
         If the provisioning system says that the seats are there after all, that is recorded instead. Raises
-        CounterpartyError while it does not answer: then nothing is released.
+        CounterpartyError while it does not answer; once the release is begun, fulfilment brings it to its end.
         """
 
         async def attempt() -> Outcome:
@@ -235,7 +235,14 @@ class Ordering:
             order = streams.require(ServiceOrder, id)
             order.line_released(subscription_id, "released", context.now)
             subscription = streams.require(Subscription, subscription_id)
-            answer = await given_up(self._provisioning, subscription, order.id)
+            begun = replace(
+                context,
+                command_id=uuid5(context.command_id, f"release:{subscription.version}"),
+                causation_id=context.command_id,
+                idempotency_key=None,
+                fingerprint=None,
+            )
+            answer = await given_up(self._events, self._provisioning, subscription, order.id, begun)
             if answer and answer.external_reference:
                 order = (await self._events.load(id)).require(ServiceOrder, id)
                 subscription.seats_provisioned(order.id, answer.external_reference, context.now)

@@ -78,7 +78,10 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 @app.command()
-def serve(workers: Annotated[bool, typer.Option(help="work off the to-do lists in this process, too")] = False) -> None:
+def serve(
+    workers: Annotated[bool, typer.Option(help="work off the to-do lists in this process, too")] = False,
+    projections: Annotated[bool, typer.Option(help="keep the read models up to date in this process, too")] = True,
+) -> None:
     """Serve the API on a migrated database (DATABASE_URL)."""
     from adapters.bootstrap import check_schema  # noqa: PLC0415
     from adapters.cli.serving import listening_socket, serve_api  # noqa: PLC0415
@@ -90,7 +93,11 @@ def serve(workers: Annotated[bool, typer.Option(help="work off the to-do lists i
         with database(settings, stop_after=False) as found:
             check_schema(found.application_url, settings)
             listener = listening_socket(settings)
-            run(lambda: serve_api(settings, found.application_url, listener, with_workers=workers))
+            run(
+                lambda: serve_api(
+                    settings, found.application_url, listener, with_workers=workers, with_projections=projections
+                )
+            )
 
 
 @app.command()

@@ -28,11 +28,14 @@ def listening_socket(settings: Settings) -> socket.socket:
     return listener
 
 
-async def serve_api(settings: Settings, url: str, listener: socket.socket, *, with_workers: bool) -> None:
-    """Serve the API and keep the read models up to date until SIGTERM or SIGINT; work off the to-do lists if asked."""
+async def serve_api(
+    settings: Settings, url: str, listener: socket.socket, *, with_workers: bool, with_projections: bool
+) -> None:
+    """Serve the API until SIGTERM or SIGINT; keep the read models up to date and work off the to-do lists if asked."""
     async with AsyncExitStack() as stack:
         ledger = await stack.enter_async_context(opened_ledger(settings, url))
-        await stack.enter_async_context(projecting(ledger))
+        if with_projections:
+            await stack.enter_async_context(projecting(ledger))
         if with_workers:
             await stack.enter_async_context(working(ledger))
         app = application(ledger)

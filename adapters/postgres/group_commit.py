@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -35,6 +35,17 @@ _BYTES_AT_MOST: Final = 4 * 1024 * 1024
 _TROUBLE_SECONDS: Final = 10.0
 
 
+class Stored(NamedTuple):
+    """Where an append's last event is, and whether this very call stored it.
+
+    It may have been another call of the same command, in another process or before its answer was lost: then the
+    events have these ids, and what they say need not be what was decided here.
+    """
+
+    position: Position
+    here: bool
+
+
 class WriterStopped(StoreUnavailable):
     """The writer has ended; the process must be restarted."""
 
@@ -56,7 +67,7 @@ class GroupCommit:
         """Nothing is opened before `run`."""
         self._connect, self._on_commit = connect, on_commit
         self._queue_at_most, self._patience = queue_at_most, patience
-        self._waiting: deque[tuple[Append, asyncio.Future[Position]]] = deque()
+        self._waiting: deque[tuple[Append, asyncio.Future[Stored]]] = deque()
         self._filled = asyncio.Event()
         self._connection: AsyncConnection | None = None
         self._task: asyncio.Task[None] | None = None
@@ -91,7 +102,7 @@ class GroupCommit:
         if self._connection:
             await self._connection.close()
 
-    async def append(self, append: Append) -> Position:
+    async def append(self, append: Append) -> Stored:
         """Store the append; raises VersionConflict or StoreUnavailable. A caller that goes away cancels nothing."""
         if not self.alive:
             message = "the writer has ended"
@@ -100,7 +111,7 @@ class GroupCommit:
             message = f"{self._queue_at_most} appends wait already"
             raise StoreUnavailable(message)
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Position] = loop.create_future()
+        future: asyncio.Future[Stored] = loop.create_future()
         self._waiting.append((append, future))
         self._filled.set()
         patience = loop.call_later(self._patience, self._lose_patience, future)  # a third of what asyncio.timeout costs
@@ -109,14 +120,14 @@ class GroupCommit:
         finally:
             patience.cancel()
 
-    def _lose_patience(self, future: asyncio.Future[Position]) -> None:
+    def _lose_patience(self, future: asyncio.Future[Stored]) -> None:
         """Tell who waits: what was not yet handed over is never written; of what was, nobody knows."""
         reason = self._failed[1] if self._failed else f"it took longer than {self._patience:g} s to write"
         if not future.done():
             future.set_exception(StoreUnavailable(reason))
 
     async def _run(self) -> None:
-        batch: list[tuple[Append, asyncio.Future[Position]]] = []
+        batch: list[tuple[Append, asyncio.Future[Stored]]] = []
         try:
             while True:
                 await self._filled.wait()
@@ -130,10 +141,10 @@ class GroupCommit:
                 if not future.done():
                     future.set_exception(WriterStopped("the writer has ended"))
 
-    def _drained(self) -> list[tuple[Append, asyncio.Future[Position]]]:
+    def _drained(self) -> list[tuple[Append, asyncio.Future[Stored]]]:
         """What goes into the next call: the first to touch a stream wins, all after it wait in their order."""
-        batch: list[tuple[Append, asyncio.Future[Position]]] = []
-        kept: list[tuple[Append, asyncio.Future[Position]]] = []
+        batch: list[tuple[Append, asyncio.Future[Stored]]] = []
+        kept: list[tuple[Append, asyncio.Future[Stored]]] = []
         touched: set[UUID] = set()
         size = 0
         while self._waiting and len(batch) < _BATCH_AT_MOST and size < _BYTES_AT_MOST:
@@ -152,7 +163,7 @@ class GroupCommit:
             self._filled.clear()
         return batch
 
-    async def _write(self, batch: Sequence[tuple[Append, asyncio.Future[Position]]]) -> None:
+    async def _write(self, batch: Sequence[tuple[Append, asyncio.Future[Stored]]]) -> None:
         try:
             results = await self._call_patiently(batch)
         except StoreUnavailable as error:
@@ -166,13 +177,11 @@ class GroupCommit:
                 await self._write([each])
             return
         _settle(batch, results)
-        stored = [result.position for result in results if isinstance(result, Position)]
+        stored = [result.position.position for result in results if isinstance(result, Stored)]
         if stored:
             self._on_commit(max(stored))
 
-    async def _call_patiently(
-        self, batch: Sequence[tuple[Append, asyncio.Future[Position]]]
-    ) -> list[Position | Exception]:
+    async def _call_patiently(self, batch: Sequence[tuple[Append, asyncio.Future[Stored]]]) -> list[Stored | Exception]:
         """Call; while the database is away call again with the same ids, until the patience is over."""
         give_up_at = time.monotonic() + self._patience
         pause = 0.02
@@ -196,38 +205,38 @@ class GroupCommit:
                 self._failed = None
                 return results
 
-    async def _call(self, appends: Sequence[Append]) -> list[Position | Exception]:
+    async def _call(self, appends: Sequence[Append]) -> list[Stored | Exception]:
         if self._connection is None:
             self._connection = await self._connect()
         cursor = await self._connection.execute(_CALL, _columns(appends), prepare=True, binary=True)
         row = await cursor.fetchone()
         assert row is not None
         position, _, refused = row
-        results: list[Position | Exception] = []
+        results: list[Stored | Exception] = []
         for number, append in enumerate(appends, start=1):
             if number in refused:
                 results.append(await self._explained(append))
             else:
                 position += len(append.events)
-                results.append(Position(position, append.events[-1].partition))
+                results.append(Stored(Position(position, append.events[-1].partition), here=True))
         return results
 
-    async def _explained(self, append: Append) -> Position | Exception:
+    async def _explained(self, append: Append) -> Stored | Exception:
         """A refused append is a conflict, unless its own events are there: then an earlier call's answer was lost."""
         assert self._connection is not None
         last = append.events[-1]
         cursor = await self._connection.execute(_OWN, (last.stream, last.version), binary=True)
         row = await cursor.fetchone()
         if row and row[0] == last.id:
-            return Position(row[1], row[2])
+            return Stored(Position(row[1], row[2]), here=False)
         return VersionConflict()
 
 
-def _settle(batch: Sequence[tuple[Append, asyncio.Future[Position]]], results: Sequence[Position | Exception]) -> None:
+def _settle(batch: Sequence[tuple[Append, asyncio.Future[Stored]]], results: Sequence[Stored | Exception]) -> None:
     for (_, future), result in zip(batch, results, strict=True):
         if future.done():
             continue
-        if isinstance(result, Position):
+        if isinstance(result, Stored):
             future.set_result(result)
         else:
             future.set_exception(result)

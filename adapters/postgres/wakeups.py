@@ -85,8 +85,7 @@ class Wakeups:
                 await self._has_to_notify.wait()
                 self._has_to_notify.clear()
                 channels, self._to_notify = self._to_notify, set()
-                for channel in channels:
-                    await connection.execute("SELECT pg_notify(%s, '')", (channel,))
+                await connection.execute("SELECT pg_notify(c, '') FROM unnest(%s::text[]) AS c", (list(channels),))
                 await asyncio.sleep(0.002)  # many commits, one notice
 
         await self._reconnecting(notify)

@@ -14,9 +14,9 @@ from psycopg import AsyncConnection
 
 from adapters.appending import Append, EventRow
 from adapters.postgres.availability import BoundedConnection
-from adapters.postgres.group_commit import GroupCommit, WriterStopped
+from adapters.postgres.group_commit import GroupCommit, Stored, WriterStopped
 from domain.envelope import Actor, Role
-from services.ports import CommandContext, Position, StoreUnavailable, VersionConflict
+from services.ports import CommandContext, StoreUnavailable, VersionConflict
 
 pytestmark = pytest.mark.system
 
@@ -66,9 +66,10 @@ async def test_a_commit_whose_answer_is_lost_is_found_and_not_done_twice(ledger_
 
     writer = LosesTheAnswer(lambda: AsyncConnection.connect(ledger_url, autocommit=True), lambda _: None)
     writer.start()
-    positions = await asyncio.gather(*(writer.append(an_append()) for _ in range(10)))
+    stored = await asyncio.gather(*(writer.append(an_append()) for _ in range(10)))
     await writer.stop()
-    assert sorted(each.position for each in positions) == list(range(1, 11))
+    assert sorted(each.position.position for each in stored) == list(range(1, 11))
+    assert not any(each.here for each in stored), "another call stored them, as far as this one can know"
     assert count(ledger_url) == 10
     assert writer.cuts == 1
 
@@ -87,12 +88,12 @@ async def test_a_backend_that_is_killed_under_load_costs_nothing(ledger_url: str
                     )
 
         killing = asyncio.create_task(kill())
-        done: list[Position] = []
+        done: list[Stored] = []
         while not killing.done():
             done += await asyncio.gather(*(writer.append(an_append()) for _ in range(50)))
         await killing
     assert count(ledger_url) == len(done)
-    assert len({each.position for each in done}) == len(done)
+    assert len({each.position.position for each in done}) == len(done)
 
 
 async def test_an_event_that_the_database_refuses_fails_alone(ledger_url: str) -> None:
@@ -100,7 +101,7 @@ async def test_an_event_that_the_database_refuses_fails_alone(ledger_url: str) -
         appends = [an_append(partition=99_999 if number == 5 else 3) for number in range(10)]
         appends[5] = an_append(state=b"x" * 300_000)
         results = await asyncio.gather(*map(writer.append, appends), return_exceptions=True)
-    assert [isinstance(each, Position) for each in results] == [number != 5 for number in range(10)]
+    assert [isinstance(each, Stored) for each in results] == [number != 5 for number in range(10)]
     assert isinstance(results[5], psycopg.errors.CheckViolation)
 
 
@@ -111,8 +112,8 @@ async def test_the_second_of_two_on_one_stream_waits_for_the_next_call_and_is_in
             *(writer.append(an_append(stream)) for _ in range(5)), writer.append(an_append()), return_exceptions=True
         )
         after = await asyncio.gather(writer.append(an_append(stream, 2)), writer.append(an_append(stream, 3)))
-    assert [type(each) for each in results] == [Position, *[VersionConflict] * 4, Position]
-    assert [each.position for each in after] == [3, 4]
+    assert [type(each) for each in results] == [Stored, *[VersionConflict] * 4, Stored]
+    assert [each.position.position for each in after] == [3, 4]
 
 
 async def test_a_caller_that_goes_away_before_its_turn_is_skipped_and_others_are_not(ledger_url: str) -> None:

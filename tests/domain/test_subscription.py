@@ -56,6 +56,19 @@ def test_rejected_seats_are_off_order() -> None:
     assert (after.seats, after.seat_change) == (10, None)
 
 
+def test_a_release_is_begun_once_and_the_seats_stay_on_order_meanwhile() -> None:
+    begun = (
+        given(subscription, ordered)
+        .when(lambda it: it.begin_release(ORDER, LATER))
+        .then(Subscription.SeatChangeReleaseBegun, version_sent=2)
+    )
+    assert begun.releases(ORDER)
+    assert not begun.releases(OTHER_ORDER)
+    begun.begin_release(ORDER, LATER)
+    assert not begun.pending_events
+    assert begun.seat_change is not None
+
+
 def test_released_seats_are_off_order() -> None:
     after = (
         given(subscription, ordered)

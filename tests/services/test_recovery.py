@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -310,8 +311,10 @@ async def test_called_off_while_its_seats_were_under_way_gives_nobody_seats(
             current = await world.order(order)
             current.line_released(MEETING, "released", world.clock.at)
             change = await world.the(Subscription, MEETING)
-            change.release_seats(order, "released", world.clock.at)
+            change.begin_release(order, world.clock.at)
+            await world.events.append(change, context=world.context(CARE))
             await provisioning(MEETING, product, 10, version + 1, of)
+            change.release_seats(order, "released", world.clock.at)
             await world.events.append(current, change, context=world.context(CARE))
         return answer
 
@@ -367,14 +370,113 @@ async def test_a_stuck_seat_change_is_released_and_nobody_pays_for_it(world: Wor
     await world.quote((MEETING, 1))
 
 
-async def test_nothing_is_released_while_the_provisioning_system_may_still_give_the_seats(world: World) -> None:
+async def test_nothing_is_released_while_the_provisioning_system_does_not_say_what_became_of_it(world: World) -> None:
     order = await _stuck(world)
-    with pytest.raises(StillWaiting):
-        await world.ordering.release(order, MEETING, world.context(CARE))
     await world.script.plan("provisioning.answer_to", "before", "unavailable")
     with pytest.raises(CounterpartyUnavailable):
         await world.ordering.release(order, MEETING, world.context(CARE))
+    assert not (await world.the(Subscription, MEETING)).releases(order)
+
+
+async def test_a_release_that_was_begun_is_brought_to_its_end_by_a_worker(world: World) -> None:
+    order = await _stuck(world)
+    with pytest.raises(StillWaiting):
+        await world.ordering.release(order, MEETING, world.context(CARE))
+    assert (await world.the(Subscription, MEETING)).releases(order)
     assert (await world.order(order)).unsettled_lines
+    await world.work()
+    assert (await world.order(order)).state is OrderState.CANCELLED
+    assert [each.seats for each in await world.provisioning.subscriptions()] == [10]
+
+
+async def test_a_release_that_was_begun_and_is_asked_for_again_goes_on(world: World) -> None:
+    order = await _stuck(world)
+    context = world.context(CARE)
+    with pytest.raises(StillWaiting):
+        await world.ordering.release(order, MEETING, context)
+    await world.ordering.release(order, MEETING, context)
+    assert not (await world.order(order)).unsettled_lines
+    assert [each.seats for each in await world.provisioning.subscriptions()] == [10]
+
+
+async def test_seats_that_come_after_their_release_was_begun_are_taken_back_and_never_recorded(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by seed 7772: the worker's call was carried out between the release's question and its own call."""
+    order = await world.placed()
+    call, begun = world.provisioning.set_seats, False
+
+    async def late(subscription: UUID, product: str, seats: int, version: int, of: UUID) -> ProvisioningResult:
+        nonlocal begun
+        if not begun:
+            begun = True
+            await world.script.plan("provisioning.set_seats", "before", "timeout")
+            with pytest.raises(OutcomeUnknown):
+                await world.ordering.release(order, MEETING, world.context(CARE))
+        return await call(subscription, product, seats, version, of)
+
+    monkeypatch.setattr(world.provisioning, "set_seats", late)
+    await world.work()
+    assert (await world.order(order)).state is OrderState.CANCELLED
+    assert [each.seats for each in await world.provisioning.subscriptions()] == [10]
+    assert (await world.the(Subscription, MEETING)).seats == 10
+
+
+async def test_seats_that_are_recorded_before_their_release_is_begun_stay(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await _stuck(world)
+    await world.script.clear("provisioning.set_seats")
+    ask = world.provisioning.answer_to
+
+    async def before(subscription: UUID, version: int) -> ProvisioningResult | None:
+        answer = await ask(subscription, version)
+        await world.work()
+        return answer
+
+    monkeypatch.setattr(world.provisioning, "answer_to", before)
+    with pytest.raises(OrderNotInState):
+        await world.ordering.release(order, MEETING, world.context(CARE))
+    assert (await world.order(order)).state is OrderState.COMPLETED
+    assert [each.seats for each in await world.provisioning.subscriptions()] == [12]
+
+
+@pytest.mark.parametrize("called_off", [True, False])
+async def test_two_who_release_the_same_seats_release_them_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, called_off: bool
+) -> None:
+    order = await _stuck(world)
+    if called_off:
+        await world.script.clear("provisioning.set_seats")
+        await world.ordering.cancel(order, "customer_request", world.context(CARE))
+    else:
+        with pytest.raises(StillWaiting):
+            await world.ordering.release(order, MEETING, world.context(CARE))
+    ask, call = world.provisioning.answer_to, world.provisioning.set_seats
+
+    async def other() -> None:
+        monkeypatch.undo()
+        claim = await world.claimed(world.todo)
+        await world.fulfilment.carry_on(claim, kept)
+
+    async def asked(*arguments: Any) -> Any:
+        answer = await ask(*arguments)
+        await other()
+        return answer
+
+    async def called(*arguments: Any) -> Any:
+        answer = await call(*arguments)
+        await other()
+        return answer
+
+    monkeypatch.setattr(world.provisioning, "answer_to", asked)
+    if not called_off:
+        monkeypatch.setattr(world.provisioning, "set_seats", called)
+    await world.work()
+    assert (await world.order(order)).state is OrderState.CANCELLED
+    assert [each.seats for each in await world.provisioning.subscriptions()] == [10]
+    released = [each for each in world.events.recorded if isinstance(each.event, Subscription.SeatChangeReleased)]
+    assert len(released) == 1
 
 
 async def test_seats_that_came_unheard_are_not_released_but_recorded(world: World) -> None:

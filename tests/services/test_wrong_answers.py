@@ -180,10 +180,10 @@ async def test_an_old_call_that_is_under_way_still_is_shut_out(world: World) -> 
 async def test_a_release_believes_no_wrong_answer(world: World) -> None:
     order_id = await _called_off(world)
     await world.script.plan("provisioning.set_seats", "before", "other_order")
-    before = len(world.events.recorded)
     with pytest.raises(UnexpectedAnswer):
         await world.ordering.release(order_id, MEETING, world.context(CARE))
-    assert len(world.events.recorded) == before
+    assert isinstance(world.events.recorded[-1].event, Subscription.SeatChangeReleaseBegun)
+    assert (await world.order(order_id)).unsettled_lines
 
 
 async def test_a_hold_that_is_told_in_unknown_words_is_not_taken_for_lapsed(world: World) -> None:

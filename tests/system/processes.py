@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -51,6 +52,12 @@ class Running:
             except httpx2.TransportError:
                 time.sleep(0.02)
         pytest.fail("not ready within 60 s")
+
+    @property
+    def processor_seconds(self) -> float:
+        """What it has used of processors so far: the same on a machine that is busy with other things."""
+        used = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
 
     def killed(self) -> None:
         """Kill -9, as a power cut does."""

@@ -50,7 +50,8 @@ class Patient(httpx2.AsyncClient):
     answers: list[Answer]
 
     def __init__(self, service: Running, token: str) -> None:
-        limits = httpx2.Limits(max_connections=None, keepalive_expiry=1)  # less than the server keeps one
+        # A connection each: a kept one that the server closes at the moment of its use would be nobody's fault.
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
         headers = {"Authorization": f"Bearer {token}"}
         super().__init__(base_url=service.base, headers=headers, timeout=60, limits=limits)
         self.answers = []

@@ -8,6 +8,8 @@ STAMP := .venv/.installed
 FITS := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do \
     $$each -c '$(FITS)' >/dev/null 2>&1 && { echo $$each; break; }; done)
+# KAFKA=1 or KAFKA=3: so many brokers on loopback; make wants the variable to be there, and not what it is.
+KAFKA_FOLDER := $(or $(DATA_FOLDER),.seatledger)/kafka
 UNIT := tests/domain tests/services tests/projections tests/contracts tests/cli tests/importing tests/simulation \
     tests/reference tests/model domain services projections adapters
 
@@ -15,11 +17,23 @@ help:
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ start
-run: $(STAMP) ## everything in one terminal: embedded PostgreSQL, sample accounts, API, workers, inbox (PORT=8080)
+run: $(STAMP) ## everything in one terminal: embedded PostgreSQL, sample accounts, API, workers, inbox (PORT=8080, KAFKA=1)
+ifdef KAFKA
+	@$(BIN)/python ops/kafka/brokers.py start --folder $(KAFKA_FOLDER) --brokers $(KAFKA) >/dev/null
+	@export $$($(BIN)/python ops/kafka/brokers.py status --folder $(KAFKA_FOLDER) 2>/dev/null); \
+	    trap '$(BIN)/python ops/kafka/brokers.py stop --folder $(KAFKA_FOLDER)' EXIT; trap : INT; $(BIN)/seatledger dev
+else
 	@exec $(BIN)/seatledger dev
+endif
 
-demo: $(STAMP) ## walk every way an order can go, in German on a throw-away instance, and check each from all books
+demo: $(STAMP) ## walk every way an order can go, in German on a throw-away instance, and check each from all books (KAFKA=1)
+ifdef KAFKA
+	@$(BIN)/python ops/kafka/brokers.py start --folder $(KAFKA_FOLDER)-demo >/dev/null
+	@export $$($(BIN)/python ops/kafka/brokers.py status --folder $(KAFKA_FOLDER)-demo 2>/dev/null); \
+	    trap '$(BIN)/python ops/kafka/brokers.py stop --erase --folder $(KAFKA_FOLDER)-demo' EXIT; $(BIN)/seatledger demo --kafka
+else
 	@exec $(BIN)/seatledger demo
+endif
 
 test: $(STAMP) check ## everything that must hold: checks, unit and system tests, coverage
 	@rm -f .coverage .coverage.* coverage.json
@@ -36,6 +50,7 @@ seed: $(STAMP) ## put the sample accounts into the ledger
 	@$(BIN)/seatledger seed
 
 reset: $(STAMP) ## delete the data of this checkout
+	@test ! -e $(KAFKA_FOLDER) || $(BIN)/python ops/kafka/brokers.py stop --erase --folder $(KAFKA_FOLDER)
 	@$(BIN)/seatledger reset
 
 ##@ prove

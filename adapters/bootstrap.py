@@ -1,11 +1,12 @@
 """The one place that wires: settings to connections, connections to adapters, adapters to services."""
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import AsyncConnection
@@ -20,7 +21,8 @@ from adapters.identity.sandbox import ISSUER, SandboxIdentity
 from adapters.identity.tokens import TokenChecker
 from adapters.ledger import Ledger, Sandbox
 from adapters.log.direct import DirectLog
-from adapters.log.event_log import EventLog
+from adapters.log.event_log import EventLog, LogUnavailable
+from adapters.log.falling_back import FallingBack
 from adapters.mail.sandbox import SandboxMailer
 from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres import schema
@@ -28,6 +30,7 @@ from adapters.postgres.availability import BoundedConnection, still_there, tune
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
 from adapters.postgres.projecting import ProjectionWorker
+from adapters.postgres.publishing import Publication
 from adapters.postgres.read_model_tables import outdated
 from adapters.postgres.read_models import PortalQueries
 from adapters.postgres.sandbox_books import PostgresBooks
@@ -38,6 +41,7 @@ from adapters.provisioning.sandbox import SandboxProvisioning
 from adapters.settings import Settings, SettingsError
 from adapters.vat_ids import StdnumVatIds
 from projections.catalogue import PROJECTIONS
+from projections.fold import Projection
 from projections.fulfilment_todo import fulfilment_todo
 from projections.notices_todo import notices_todo
 from projections.receipts_todo import receipts_todo
@@ -54,6 +58,11 @@ from services.receipts import Receipts
 from services.renewing import Renewing
 from services.timing import Timers
 from services.working import Pace, Work, Worker
+
+if TYPE_CHECKING:
+    from adapters.log.kafka_relay import KafkaRelay
+
+_log = logging.getLogger(__name__)
 
 Pool = AsyncConnectionPool[AsyncConnection]
 
@@ -80,8 +89,8 @@ def check_schema(url: str, settings: Settings, *, read_models: bool = True) -> N
 
 
 @asynccontextmanager
-async def opened_log(url: str) -> AsyncIterator[tuple[Pool, EventLog]]:
-    """The log and connections, without services or counterparties: what rebuilding a read model needs."""
+async def opened_logs(url: str, settings: Settings) -> AsyncIterator[tuple[Pool, Callable[[Projection], EventLog]]]:
+    """Each projection's log and connections, without services or counterparties: what rebuilding one needs."""
     wakeups = Wakeups(_connecting(url))  # not started: nobody waits here
     pool: Pool = AsyncConnectionPool(
         url,
@@ -91,7 +100,7 @@ async def opened_log(url: str) -> AsyncIterator[tuple[Pool, EventLog]]:
         open=False,
     )
     async with pool:
-        yield pool, DirectLog(pool, wakeups)
+        yield pool, lambda projection: _log_for(projection, settings, pool, wakeups)
 
 
 def _connecting(url: str) -> Callable[[], Any]:
@@ -156,7 +165,7 @@ def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups
     )
     events, vault = PostgresEventStore(pool, writer, settings.partitions), PostgresVault(pool)
     vat_ids, rules = StdnumVatIds(), settings.quoting_rules
-    log = DirectLog(pool, wakeups)
+    log, publication = DirectLog(pool, wakeups), Publication(pool)
     owner = owner_name()
     accounts = Accounts(events, vault, sandbox.payments)
     return Ledger(
@@ -178,9 +187,59 @@ def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups
         pool=pool,
         log=log,
         wakeups=wakeups,
-        projections=[ProjectionWorker(each, DirectLog(pool, wakeups), pool, wakeups, owner) for each in PROJECTIONS],
+        publication=publication,
+        relay=_relay(settings, publication, wakeups, owner),
+        projections=[
+            ProjectionWorker(each, _log_for(each, settings, pool, wakeups), pool, wakeups, owner)
+            for each in PROJECTIONS
+        ],
         workers=_workers(settings, events, vault, clock, sandbox, pool, wakeups, owner),
     )
+
+
+# What must act reads the store, always: orders are carried out while the brokers are away.
+_ALWAYS_DIRECT = {fulfilment_todo.name, timers.name}
+_NOT_FOR_LONG = {receipts_todo.name, notices_todo.name}
+
+
+def _log_for(projection: Projection, settings: Settings, pool: Pool, wakeups: Wakeups) -> EventLog:
+    """The log that a projection is built from."""
+    direct, access = DirectLog(pool, wakeups), settings.kafka
+    if access is None or projection.name in _ALWAYS_DIRECT:
+        return direct
+    from adapters.log.kafka_reader import KafkaLog  # noqa: PLC0415 -- half a second that only those pay who use it
+
+    publication = Publication(pool)
+    kafka = KafkaLog(access, settings.ledger, settings.partitions, publication)
+    if projection.name in _NOT_FOR_LONG:
+        return FallingBack(kafka, direct, publication, settings.receipts_lag_seconds)
+    return kafka
+
+
+def _relay(settings: Settings, publication: Publication, wakeups: Wakeups, owner: str) -> "KafkaRelay | None":
+    if settings.kafka is None:
+        return None
+    from adapters.log.kafka_relay import KafkaRelay  # noqa: PLC0415
+
+    return KafkaRelay(settings.kafka, settings.ledger, settings.partitions, publication, wakeups, owner)
+
+
+def check_log(settings: Settings) -> None:
+    """Raise LogRefused if the brokers are there and something must be put right first: login, or the topic's settings.
+
+    Brokers that are away are no reason not to start: orders are taken, and the log catches up.
+    """
+    if settings.kafka is None:
+        return
+    from adapters.log.kafka_topic import look, must_be_set_right  # noqa: PLC0415
+
+    try:
+        topic = look(settings.kafka)
+    except LogUnavailable as error:
+        _log.warning("%s: starting all the same, orders are taken and the log waits", error)
+        return
+    if topic.id is not None:
+        must_be_set_right(topic, settings.kafka, settings.partitions)
 
 
 def _workers(
@@ -213,14 +272,17 @@ def _workers(
 
 @asynccontextmanager
 async def projecting(ledger: Ledger) -> AsyncIterator[None]:
-    """Keep the read models up to date while the block runs."""
+    """Publish the events where the log is Kafka, and keep the read models up to date while the block runs."""
+    if ledger.relay:
+        ledger.relay.start()
     for projection in ledger.projections:
         projection.start()
     try:
         yield
     finally:
-        for projection in ledger.projections:
-            await projection.stop()
+        await asyncio.gather(*(projection.stop() for projection in ledger.projections))
+        if ledger.relay:
+            await ledger.relay.stop()
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -16,6 +17,7 @@ from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
 from adapters.postgres.projecting import ProjectionWorker
+from adapters.postgres.publishing import Publication
 from adapters.postgres.read_models import PortalQueries
 from adapters.postgres.vault import PostgresVault
 from adapters.postgres.wakeups import READ_MODELS, Wakeups
@@ -29,6 +31,9 @@ from services.ports import Clock
 from services.quoting import Quoting
 from services.renewing import Renewing
 from services.working import Worker
+
+if TYPE_CHECKING:  # the client library takes half a second to load, which only those pay who use it
+    from adapters.log.kafka_relay import KafkaRelay
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Sandbox:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """An open ledger.
+    """An open ledger. `relay` publishes its events to Kafka where the log is there.
 
     `running_commands` are those under way in this process; `ending` is set once the process is told to stop.
     """
@@ -66,6 +71,8 @@ class Ledger:
     pool: AsyncConnectionPool[AsyncConnection]
     log: EventLog
     wakeups: Wakeups
+    publication: Publication
+    relay: "KafkaRelay | None"
     projections: list[ProjectionWorker]
     workers: dict[str, Worker]
     running_commands: set[UUID] = field(default_factory=set)

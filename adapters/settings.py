@@ -1,12 +1,13 @@
 """All settings, from the environment, each with its plain error."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from adapters.documents.seller import Seller
+from adapters.log.kafka_access import KafkaAccess
 from domain.quote import QuotingRules
 
 TERMS_VERSION: Final = "2026-01"
@@ -27,6 +28,19 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
     partitions: Annotated[int, Field(ge=1, le=1024)] = Field(default=12, description="fixed at the first start")
+    ledger: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")] = Field(default="main", description="names the topic")
+    kafka_bootstrap_servers: str | None = Field(default=None, description="host:port,...; none: the store is the log")
+    kafka_replication: Annotated[int, Field(ge=1, le=32)] = Field(default=1, description="copies of each event")
+    kafka_min_insync_replicas: Annotated[int, Field(ge=1, le=32)] = Field(default=1, description="copies before a yes")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    kafka_username: str | None = None
+    kafka_password: SecretStr | None = None
+    kafka_ca_file: Path | None = Field(default=None, description="PEM of who signed the brokers' certificates")
+    kafka_certificate_file: Path | None = Field(default=None, description="PEM with this client's key and certificate")
+    receipts_lag_seconds: Annotated[float, Field(ge=1)] = Field(
+        default=60.0, description="after that receipts are sent from the store, past Kafka"
+    )
     sandbox: bool = Field(default=False, description="work with the sandbox counterparties and identity provider")
     movable_clock: bool = Field(default=True, description="an operator may move business time; only with the sandbox")
     database_connections: Annotated[int, Field(ge=2, le=1000)] = 10
@@ -58,6 +72,52 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _are_addresses(cls, value: str | None) -> str | None:
+        for each in (value or "host:1").split(","):
+            host, _, port = each.strip().rpartition(":")
+            if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+                message = "names brokers as host:port, with commas between"
+                raise ValueError(message)
+        return value
+
+    @field_validator("kafka_ca_file", "kafka_certificate_file")
+    @classmethod
+    def _is_a_file(cls, value: Path | None) -> Path | None:
+        if value and not value.is_file():
+            message = "there is no such file"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL") and not (self.kafka_username and self.kafka_password):
+            message = f"KAFKA_USERNAME, KAFKA_PASSWORD: {self.kafka_security_protocol} wants both"
+            raise ValueError(message)
+        if self.kafka_min_insync_replicas > self.kafka_replication:
+            message = "KAFKA_MIN_INSYNC_REPLICAS: is more than KAFKA_REPLICATION, so nothing could ever be published"
+            raise ValueError(message)
+        return self
+
+    @property
+    def kafka(self) -> KafkaAccess | None:
+        """The log in Kafka; None where the store itself is the log."""
+        if self.kafka_bootstrap_servers is None:
+            return None
+        return KafkaAccess(
+            self.kafka_bootstrap_servers,
+            f"seatledger.{self.ledger}.events.v1",
+            replication=self.kafka_replication,
+            min_insync_replicas=self.kafka_min_insync_replicas,
+            security_protocol=self.kafka_security_protocol,
+            sasl_mechanism=self.kafka_sasl_mechanism,
+            username=self.kafka_username,
+            password=self.kafka_password.get_secret_value() if self.kafka_password else None,
+            ca_file=self.kafka_ca_file,
+            certificate_file=self.kafka_certificate_file,
+        )
+
     @property
     def quoting_rules(self) -> QuotingRules:
         """What the domain must know of the company."""
@@ -86,5 +146,6 @@ def from_environment() -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"]).upper()
-        message = f"{name}: {first['msg'].removeprefix('Value error, ')}"
+        said = first["msg"].removeprefix("Value error, ")
+        message = f"{name}: {said}" if name else said  # without: several settings that don't fit, which it names
         raise SettingsError(message) from None

@@ -1,4 +1,4 @@
-"""One PostgreSQL server for the session, and an empty ledger on it for each test that asks for one."""
+"""One PostgreSQL server and one Kafka broker for the session, and an empty ledger for each test that asks for one."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -6,7 +6,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from adapters.log.kafka_access import KafkaAccess
 from adapters.postgres import embedded, schema
+from ops.kafka.brokers import Cluster, cluster
+from tests.brokers import own_topic, required
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +37,22 @@ def ledger_url(server_url: str, template: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield _in_database(server_url, name).replace("postgres@", "seatledger_app@", 1)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A throw-away broker, which dies with the session. Tests that kill one start their own."""
+    required()
+    started = cluster(tmp_path_factory.mktemp("kafka"))
+    started.start(dies_with_us=True)
+    yield started
+    started.erase()
+
+
+@pytest.fixture
+def kafka(broker: Cluster) -> KafkaAccess:
+    """A topic of the test's own, not made yet."""
+    return own_topic(KafkaAccess(broker.bootstrap_servers, ""))
 
 
 def _in_database(url: str, name: str) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from adapters.bootstrap import opened_ledger, projecting, working
+from adapters.bootstrap import check_log, opened_ledger, projecting, working
 from adapters.cli.database import database
 from adapters.cli.loop import run
 from adapters.cli.progress import seeding_with_progress
@@ -32,13 +32,14 @@ _DEMO_SUBSCRIPTION = "S-10001-1"
 def run_dev(settings: Settings, out: Console) -> None:
     """Start, migrate, seed, serve and work until Ctrl-C; the data stays for the next start."""
     began = time.monotonic()
+    check_log(settings)
     listener = listening_socket(settings)
     with listener, database(settings, stop_after=True) as found:
         schema.migrate(found.owner_url, settings.partitions)
         with psycopg.connect(found.owner_url) as connection:
             to_rebuild = [*outdated(connection)]
         if to_rebuild:
-            rebuilt(found, to_rebuild, out, swap=True, quiet=False)
+            rebuilt(found, settings, to_rebuild, out, swap=True, quiet=False)
         run(lambda: _serve(settings, found.application_url, listener, out, began))
     out.print("Stopped. The data stays: `make run` goes on with it, `make reset` empties it.")
 

@@ -11,7 +11,7 @@ from adapters.cli.loop import run
 from adapters.cli.orders import orders
 from adapters.cli.terminal import err, log_plainly, out, plain_errors
 from adapters.postgres.embedded import erase
-from adapters.settings import Settings, from_environment
+from adapters.settings import Settings, SettingsError, from_environment
 
 app = typer.Typer(
     name="seatledger",
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(operating.projections, name="projections")
 app.add_typer(operating.parked, name="parked")
+app.add_typer(operating.log, name="log")
 app.add_typer(orders, name="orders")
 
 
@@ -36,12 +37,18 @@ def dev() -> None:
 
 
 @app.command()
-def demo() -> None:
+def demo(
+    kafka: Annotated[bool, typer.Option("--kafka", help="with the log on KAFKA_BOOTSTRAP_SERVERS")] = False,
+) -> None:
     """Walk every way an order can go, in German on a throw-away instance, and check each from all books there are."""
     from adapters.cli.demo import run_demo  # noqa: PLC0415
 
     with plain_errors():
-        if not run_demo(out):
+        brokers = from_environment().kafka_bootstrap_servers if kafka else None
+        if kafka and brokers is None:
+            message = "KAFKA_BOOTSTRAP_SERVERS: name the brokers, or run `make demo KAFKA=1`"
+            raise SettingsError(message)
+        if not run_demo(out, brokers):
             raise typer.Exit(1)
 
 
@@ -83,7 +90,7 @@ def serve(
     projections: Annotated[bool, typer.Option(help="keep the read models up to date in this process, too")] = True,
 ) -> None:
     """Serve the API on a migrated database (DATABASE_URL)."""
-    from adapters.bootstrap import check_schema  # noqa: PLC0415
+    from adapters.bootstrap import check_log, check_schema  # noqa: PLC0415
     from adapters.cli.serving import listening_socket, serve_api  # noqa: PLC0415
 
     log_plainly()
@@ -92,6 +99,7 @@ def serve(
         must_be_external(settings)
         with database(settings, stop_after=False) as found:
             check_schema(found.application_url, settings)
+            check_log(settings)
             listener = listening_socket(settings)
             run(
                 lambda: serve_api(
@@ -103,7 +111,7 @@ def serve(
 @app.command()
 def work() -> None:
     """Carry out orders and mail receipts (DATABASE_URL)."""
-    from adapters.bootstrap import check_schema  # noqa: PLC0415
+    from adapters.bootstrap import check_log, check_schema  # noqa: PLC0415
     from adapters.cli.serving import work_only  # noqa: PLC0415
 
     log_plainly()
@@ -112,6 +120,7 @@ def work() -> None:
         must_be_external(settings)
         with database(settings, stop_after=False) as found:
             check_schema(found.application_url, settings)
+            check_log(settings)
             run(lambda: work_only(settings, found.application_url))
 
 

@@ -7,6 +7,8 @@ import typer
 projections: Final = typer.Typer(help="Read models and to-do lists: list, rebuild, compare.", no_args_is_help=True)
 parked: Final = typer.Typer(help="Events that a projection could not take: list, show, retry.", no_args_is_help=True)
 
+log: Final = typer.Typer(help="The log in Kafka: follow, look, publish again, verify.", no_args_is_help=True)
+
 Name = Annotated[str | None, typer.Argument(help="a projection's name; without it, all in turn")]
 ForProjection = Annotated[str | None, typer.Argument(metavar="[PROJECTION]", help="of this projection only")]
 ForAccount = Annotated[str | None, typer.Argument(metavar="[ACCOUNT]", help="of this account only: number or id")]
@@ -60,3 +62,44 @@ def retry(projection: ForProjection = None, account: ForAccount = None, as_json:
     from adapters.cli.parked import retry_parked  # noqa: PLC0415
 
     retry_parked(projection, account, as_json=as_json)
+
+
+@log.command()
+def tail(
+    account: Annotated[str | None, typer.Option(help="events of this account only: number or id")] = None,
+    order: Annotated[str | None, typer.Option(help="events of this order only: number or id")] = None,
+    beginning: Annotated[bool, typer.Option("--beginning", help="from the first event on, not only new ones")] = False,
+    follow: Annotated[bool, typer.Option(help="wait for more")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Follow the events on the topic until Ctrl-C."""
+    from adapters.cli.log import tail as tail_log  # noqa: PLC0415
+
+    tail_log(account, order, beginning=beginning, follow=follow, as_json=as_json)
+
+
+@log.command()
+def status(as_json: AsJson = False) -> None:
+    """Positions and lag of each partition, and who publishes. Exit 1 if the topic is not as it must be."""
+    from adapters.cli.log import print_status  # noqa: PLC0415
+
+    print_status(as_json=as_json)
+
+
+@log.command("rebuild")
+def rebuild_log(
+    even_if_well: Annotated[bool, typer.Option("--even-if-well", help="also a topic that has all it should")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the topic and publish every event again from the store; services and readers go on meanwhile."""
+    from adapters.cli.log import rebuild as rebuild_topic  # noqa: PLC0415
+
+    rebuild_topic(even_if_well=even_if_well, as_json=as_json)
+
+
+@log.command()
+def verify(as_json: AsJson = False) -> None:
+    """Compare the topic with the store, event by event. Exit 1 if one is lost, out of order or different."""
+    from adapters.cli.log import verify as verify_log  # noqa: PLC0415
+
+    verify_log(as_json=as_json)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from adapters.bootstrap import check_schema, opened_log
+from adapters.bootstrap import check_schema, opened_logs
 from adapters.cli.database import Database, database
 from adapters.cli.loop import run
 from adapters.cli.terminal import Refused, log_plainly, out, plain_errors
@@ -23,7 +23,7 @@ from adapters.postgres.projection_status import ProjectionState, state_of
 from adapters.postgres.rebuild_lock import RebuildRunning
 from adapters.postgres.rebuilding import Progress as Rebuilding
 from adapters.postgres.rebuilding import Rebuild, RebuildRefused, Rebuilt
-from adapters.settings import SettingsError, from_environment
+from adapters.settings import Settings, SettingsError, from_environment
 from projections.catalogue import PROJECTIONS
 from projections.fold import Projection
 
@@ -83,7 +83,7 @@ def rebuild_projections(name: str | None, *, as_json: bool, even_if_parked: bool
         wanted, settings = named(name), from_environment()
         with database(settings, stop_after=False) as found:
             check_schema(found.application_url, settings, read_models=False)
-            done = rebuilt(found, wanted, out, swap=True, quiet=as_json, even_if_parked=even_if_parked)
+            done = rebuilt(found, settings, wanted, out, swap=True, quiet=as_json, even_if_parked=even_if_parked)
     if as_json:
         out.print_json(json.dumps([asdict(each) for each in done], default=str))
 
@@ -95,7 +95,7 @@ def compare_projections(name: str | None, *, as_json: bool) -> None:
         wanted, settings = named(name), from_environment()
         with database(settings, stop_after=False) as found:
             check_schema(found.application_url, settings, read_models=False)
-            done = rebuilt(found, wanted, out, swap=False, quiet=as_json)
+            done = rebuilt(found, settings, wanted, out, swap=False, quiet=as_json)
     if as_json:
         out.print_json(json.dumps([asdict(each) for each in done], default=str))
     if any(each.comparison is None or each.comparison.differing_rows for each in done):
@@ -104,6 +104,7 @@ def compare_projections(name: str | None, *, as_json: bool) -> None:
 
 def rebuilt(
     found: Database,
+    settings: Settings,
     wanted: Sequence[Projection],
     to: Console,
     *,
@@ -115,14 +116,14 @@ def rebuilt(
     done: list[Rebuilt] = []
 
     async def main() -> None:
-        async with opened_log(found.application_url) as (pool, log):
+        async with opened_logs(found.application_url, settings) as (pool, log_for):
 
             def connect() -> Any:
                 return AsyncConnection.connect(found.owner_url, autocommit=True)
 
             for projection in wanted:
                 with _bar(projection.name, to, quiet=quiet) as told:
-                    one = Rebuild(projection, log, pool, connect, told)
+                    one = Rebuild(projection, log_for(projection), pool, connect, told)
                     done.append(await (one.rebuild(even_if_parked=even_if_parked) if swap else one.compare()))
                 if not quiet:
                     _print(done[-1], to, swapped=swap)
@@ -137,7 +138,7 @@ def rebuilt(
     return done
 
 
-class _Speed(ProgressColumn):
+class Speed(ProgressColumn):
     """Events a second."""
 
     def render(self, task: Task) -> Text:
@@ -147,7 +148,7 @@ class _Speed(ProgressColumn):
 
 @contextmanager
 def _bar(name: str, to: Console, *, quiet: bool) -> Iterator[Callable[[Rebuilding], None]]:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Speed(), TimeRemainingColumn()
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn()
     hidden = quiet or not to.is_terminal
     with Progress(*columns, console=to, transient=True, disable=hidden) as progress:
         task = progress.add_task(name, total=None)

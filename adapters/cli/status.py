@@ -10,17 +10,21 @@ from rich.table import Table
 
 from adapters.bootstrap import check_schema
 from adapters.postgres.ledger_status import LedgerStatus, look
+from adapters.postgres.publishing import PublicationState, state_of
 from adapters.settings import Settings
 
 
 def print_status(settings: Settings, url: str, out: Console, *, as_json: bool) -> bool:
     """Print it; False if something stands still."""
     check_schema(url, settings)
-    status = asyncio.run(_look(url))
+    status, publication = asyncio.run(_look(url))
     if as_json:
-        out.print_json(json.dumps({**asdict(status), "healthy": status.healthy}))
+        log = {"log": asdict(publication)} if settings.kafka else {}
+        out.print_json(json.dumps({**asdict(status), "healthy": status.healthy, **log}, default=str))
         return status.healthy
-    out.print(f"The log ends at position {status.position}.", highlight=False)
+    out.print(f"The store ends at position {status.position}.", highlight=False)
+    if settings.kafka:
+        out.print(log_line(publication), highlight=False, soft_wrap=True, style=None if publication.led else "red")
     table = Table(box=None, title="Projections", title_justify="left")
     table.add_column("name")
     table.add_column("partitions held", justify="right")
@@ -43,6 +47,15 @@ def print_status(settings: Settings, url: str, out: Console, *, as_json: bool) -
     return status.healthy
 
 
-async def _look(url: str) -> LedgerStatus:
+def log_line(state: PublicationState) -> str:
+    """How far the log in Kafka is, in one line."""
+    behind = (
+        f"{state.events_behind} events and {state.seconds_behind:.0f} s behind" if state.events_behind else "up to date"
+    )
+    by = f"published by {state.owner}" if state.led else "nobody publishes: run `seatledger serve` or `seatledger work`"
+    return f"The log in Kafka is {behind}, at position {state.position}; {by}."
+
+
+async def _look(url: str) -> tuple[LedgerStatus, PublicationState]:
     async with await psycopg.AsyncConnection.connect(url) as connection:
-        return await look(connection)
+        return await look(connection), await state_of(connection)

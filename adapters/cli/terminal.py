@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from adapters.importing.unusable_file import UnusableFile
+from adapters.log.event_log import LogRefused, LogUnavailable
 from adapters.postgres.embedded import EmbeddedPostgresError
 from adapters.postgres.schema import SchemaError
 from adapters.settings import SettingsError
@@ -32,7 +33,15 @@ def plain_errors() -> Iterator[None]:
     """End with one plain line: exit code 2 for what the user can mend, 1 for what the ledger or a partner refuses."""
     try:
         yield
-    except (SettingsError, SchemaError, EmbeddedPostgresError, StoreUnavailable, UnusableFile) as error:
+    except (
+        SettingsError,
+        SchemaError,
+        EmbeddedPostgresError,
+        StoreUnavailable,
+        LogUnavailable,
+        LogRefused,
+        UnusableFile,
+    ) as error:
         ended(WRONG_USE, str(error))
     except (Refused, Refusal) as refusal:
         ended(REFUSED, str(refusal))

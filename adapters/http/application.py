@@ -1,5 +1,7 @@
 """The web application over an open ledger."""
 
+from typing import Any
+
 from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse
 
@@ -53,7 +55,10 @@ def application(ledger: Ledger) -> FastAPI:
 
     @app.get("/readyz", tags=["operation"], responses={503: {"description": "not ready"}})
     async def readyz(ledger: TheLedger) -> Response:
-        """The store can be written and read, and no projection stands still."""
+        """The store can be written and read, and no projection stands still.
+
+        `log` says how far Kafka is behind the store: that holds up nobody who orders, and so is no trouble here.
+        """
         trouble = {each.projection.name: each.failure for each in ledger.projections if each.failure}
         if ledger.writer.trouble:
             trouble["writer"] = ledger.writer.trouble
@@ -61,6 +66,27 @@ def application(ledger: Ledger) -> FastAPI:
             await ledger.log.ends()
         except StoreUnavailable as error:
             trouble["store"] = str(error)
-        return JSONResponse({"ready": not trouble, "trouble": trouble}, 503 if trouble else 200)
+        said: dict[str, Any] = {"ready": not trouble, "trouble": trouble}
+        if ledger.relay and "store" not in trouble:
+            said["log"] = await _log(ledger)
+        return JSONResponse(said, 503 if trouble else 200)
 
     return app
+
+
+async def _log(ledger: Ledger) -> dict[str, Any]:
+    """How far the log in Kafka is behind, and why; the rate is this process's, if it is the one that publishes."""
+    assert ledger.relay is not None
+    try:
+        state = await ledger.publication.state()
+    except StoreUnavailable as error:
+        return {"trouble": {"store": str(error)}}
+    readers = {each.projection.name: each.log_trouble for each in ledger.projections if each.log_trouble}
+    return {
+        "events_behind": state.events_behind,
+        "seconds_behind": round(state.seconds_behind, 3),
+        "position": state.position,
+        "published_by": state.owner if state.led else None,
+        "events_per_second": round(ledger.relay.rate) if ledger.relay.leads else None,
+        "trouble": {**({"relay": ledger.relay.trouble} if ledger.relay.trouble else {}), **readers},
+    }

@@ -83,3 +83,6 @@ class DirectLog:
     async def wait(self, poll_seconds: float) -> None:
         """See EventLog."""
         await self._wakeups.wait(EVENTS, self._seen, poll_seconds)
+
+    async def close(self) -> None:
+        """See EventLog; the pool is others', too."""

@@ -41,6 +41,23 @@ class Page:
     reached: Mapping[int, int]
 
 
+class LogUnavailable(Exception):
+    """What carries the log can't be reached at present; the message says why in plain words."""
+
+
+class LogRefused(Exception):
+    """The log is not what it should be, and somebody must put it right; the message says what, and what to do."""
+
+
+def same_positions(one: str, other: str) -> bool:
+    """Whether positions mean the same in both logs: they are the store's own, whoever carries the events.
+
+    >>> same_positions("store:5f1c", "kafka:MkU3:x7Qk:5f1c")
+    True
+    """
+    return one.rpartition(":")[2] == other.rpartition(":")[2]
+
+
 class EventLog(Protocol):
     """A log in partitions; an account's events are all in one, in the order they were appended."""
 
@@ -59,3 +76,6 @@ class EventLog(Protocol):
 
     async def wait(self, poll_seconds: float) -> None:
         """Return when there may be more than the last `read` gave, or when the poll is due."""
+
+    async def close(self) -> None:
+        """Let go of what this reader holds; reading on takes it anew."""

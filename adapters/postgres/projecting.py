@@ -12,7 +12,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.event_mapping import recorded
-from adapters.log.event_log import EventLog, LogRecord, Page
+from adapters.log.event_log import EventLog, LogRecord, LogRefused, LogUnavailable, Page, same_positions
 from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.folding import Folding, NotTaken, said
 from adapters.postgres.parking import Parked, one_by_one, park, parked_accounts
@@ -76,6 +76,12 @@ WHERE c.projection = %(projection)s AND c.partition = mine.partition AND c.epoch
   AND c.position = mine.stored
 """
 
+_RENAME: Final = """
+UPDATE projecting.checkpoints AS c SET log_identity = %(identity)s
+FROM unnest(%(partitions)s::int2[], %(epochs)s::int8[]) AS mine (partition, epoch)
+WHERE c.projection = %(projection)s AND c.partition = mine.partition AND c.epoch = mine.epoch
+"""
+
 _PREPARE: Final = """
 INSERT INTO projecting.checkpoints (projection, partition, log_identity)
 SELECT %(projection)s, partition, %(identity)s FROM unnest(%(partitions)s::int2[]) AS p (partition)
@@ -128,6 +134,8 @@ class ProjectionWorker:
         self._leases: dict[int, _Lease] = {}
         self._kept_at = self._stored_at = float("-inf")
         self.failure: str | None = None
+        self.log_trouble: str | None = None
+        """Why the log can't be read, which is no failure of this projection: what it has is right, and old."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -138,6 +146,7 @@ class ProjectionWorker:
         """End, and let others have the partitions at once."""
         if self._task:
             await ended(self._task)
+        await self._log.close()
         if self._leases:
             positions = [lease.position for lease in self._leases.values()]
             with contextlib.suppress(StoreUnavailable):
@@ -175,9 +184,16 @@ class ProjectionWorker:
                     elif read < self._page_size:
                         # Small pages cost as much as large ones: leave the others two thirds of the time.
                         await asyncio.sleep(min(2 * (asyncio.get_running_loop().time() - began), _LONGEST_BREATH))
-                    self.failure, pause = None, 0.1
+                    self.failure, self.log_trouble, pause = None, None, 0.1
             except LeaseLost:
                 self._forget_leases()
+            except (LogUnavailable, LogRefused) as error:
+                if self.log_trouble != str(error):
+                    _log.warning("projection %s waits: %s", self._name, error)
+                self.log_trouble = str(error)
+                self._forget_leases()
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 1.0)
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # noqa: BLE001 -- whatever it is, the others go on and this one is said
@@ -230,10 +246,14 @@ class ProjectionWorker:
             parked = await parked_accounts(connection, self._name, [row[0] for row in taken]) if taken else {}
         identity = await self._log.identity() if taken else ""
         for partition, position, epoch, log_identity in taken:
-            if log_identity != identity:
+            if not same_positions(log_identity, identity):
                 message = f"{self._name} was built from {log_identity}, but the log is {identity}"
                 raise LogChanged(message)
             self._leases[partition] = _Lease(epoch, position, position, parked.get(partition, set()))
+        if any(log_identity != identity for *_, log_identity in taken):
+            # The same store's events carried by another log, from the store to Kafka or back: positions stay.
+            async with reporting_unavailability(), self._pool.connection() as connection:
+                await connection.execute(_RENAME, {**self._mine(), "identity": identity})
 
     async def step(self, until: Mapping[int, int] | None = None) -> int:
         """Read and write one page, not past `until`; returns how many events it had. Raises LeaseLost."""

@@ -11,7 +11,7 @@ import psycopg
 
 from adapters.postgres.read_model_tables import make_what_costs_nothing, outdated
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The revision that this version of the program needs."""
 
 TABLES: Final = (
@@ -20,8 +20,10 @@ TABLES: Final = (
     "ledger.commands",
     "ledger.vault",
     "ledger.work_claims",
+    "ledger.relay",
     "projecting.checkpoints",
     "projecting.parked",
+    "projecting.spoilt",
     "projecting.read_models",
     "sandbox.books",
 )

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.clock import MovableClock
+from adapters.log.kafka_access import KafkaAccess
 from adapters.postgres.sandbox_books import PostgresBooks
 from adapters.sandbox_books import MemoryBooks, SandboxBooks
 from adapters.sandbox_script import Script
@@ -63,3 +64,17 @@ async def bench(ledger_url: str) -> AsyncIterator[Bench]:
     """An empty ledger, open."""
     async with opened_bench(ledger_url) as opened:
         yield opened
+
+
+@pytest.fixture
+async def kafka_bench(ledger_url: str, kafka: KafkaAccess) -> AsyncIterator[Bench]:
+    """An empty ledger whose log is a topic on the session's broker, with its relay at work."""
+    async with opened_bench(ledger_url, kafka) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["direct", "kafka"])
+def any_bench(request: pytest.FixtureRequest) -> Bench:
+    """An empty ledger with a log of each kind."""
+    bench: Bench = request.getfixturevalue("bench" if request.param == "direct" else "kafka_bench")
+    return bench

@@ -13,9 +13,14 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.event_mapping import recorded
 from adapters.log.direct import DirectLog
+from adapters.log.event_log import EventLog
+from adapters.log.kafka_access import KafkaAccess
+from adapters.log.kafka_reader import KafkaLog
+from adapters.log.kafka_relay import KafkaRelay
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
 from adapters.postgres.projecting import ProjectionWorker
+from adapters.postgres.publishing import Publication
 from adapters.postgres.row_store import RowStore
 from adapters.postgres.wakeups import EVENTS, Wakeups
 from domain.envelope import Actor, Role
@@ -64,12 +69,51 @@ class Bench:
     pool: AsyncConnectionPool[AsyncConnection]
     wakeups: Wakeups
     events: PostgresEventStore
+    access: KafkaAccess | None = None
+    relay: KafkaRelay | None = None
+
+    @property
+    def publication(self) -> Publication:
+        """What the store knows of its log in Kafka."""
+        return Publication(self.pool)
+
+    def log(self) -> EventLog:
+        """A reader of its own: of the store, or of Kafka where this bench has it."""
+        if self.access is None:
+            return DirectLog(self.pool, self.wakeups)
+        return KafkaLog(self.access, "test", 12, self.publication)
+
+    def direct(self) -> DirectLog:
+        """A reader of the store."""
+        return DirectLog(self.pool, self.wakeups)
+
+    def relay_of(self, owner: str, lease_seconds: float = 5.0, chunk_events: int = 2000) -> KafkaRelay:
+        """A relay that is not started."""
+        assert self.access is not None
+        return KafkaRelay(
+            self.access,
+            "test",
+            12,
+            self.publication,
+            self.wakeups,
+            owner,
+            lease_seconds=lease_seconds,
+            chunk_events=chunk_events,
+        )
+
+    async def published(self) -> None:
+        """Wait, at most 30 s, until all that the store has is on the log, if that is Kafka."""
+        if self.access is None:
+            return
+        async with asyncio.timeout(30):
+            while (state := await self.publication.state()).log_identity is None or state.events_behind:
+                await asyncio.sleep(0.01)
 
     def worker(
-        self, owner: str, projection: Projection = portal, lease_seconds: float = 5.0, log: DirectLog | None = None
+        self, owner: str, projection: Projection = portal, lease_seconds: float = 5.0, log: EventLog | None = None
     ) -> ProjectionWorker:
         """A worker with a small page."""
-        log = log or DirectLog(self.pool, self.wakeups)
+        log = log or self.log()
         return ProjectionWorker(
             projection, log, self.pool, self.wakeups, owner, page_size=7, lease_seconds=lease_seconds
         )
@@ -142,8 +186,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def opened_bench(ledger_url: str) -> AsyncIterator[Bench]:
-    """An empty ledger, open."""
+async def opened_bench(ledger_url: str, access: KafkaAccess | None = None) -> AsyncIterator[Bench]:
+    """An empty ledger, open; its log is the store itself, or a topic that is being published to."""
     async with AsyncExitStack() as stack:
         pool: AsyncConnectionPool[AsyncConnection] = AsyncConnectionPool(
             ledger_url, open=False, kwargs={"autocommit": True}
@@ -157,4 +201,9 @@ async def opened_bench(ledger_url: str) -> AsyncIterator[Bench]:
         )
         writer.start()
         stack.push_async_callback(writer.stop)
-        yield Bench(ledger_url, pool, wakeups, PostgresEventStore(pool, writer, 12))
+        bench = Bench(ledger_url, pool, wakeups, PostgresEventStore(pool, writer, 12), access)
+        if access:
+            bench.relay = bench.relay_of("relay")
+            bench.relay.start()
+            stack.push_async_callback(bench.relay.stop)
+        yield bench

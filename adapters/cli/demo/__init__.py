@@ -1,5 +1,8 @@
 """`seatledger demo`: every way an order can go, in German, on an instance that is thrown away."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 
@@ -15,10 +18,20 @@ from adapters.cli.demo.ways import WAYS, Way
 from adapters.cli.loop import run
 
 
-def run_demo(out: Console) -> bool:
-    """Walk and check; False if a check failed. Raises SettingsError if no instance could be started."""
-    with throw_away_instance(out) as base:
-        return demonstrated(base, out)
+def run_demo(out: Console, kafka: str | None = None) -> bool:
+    """Walk and check; False if a check failed. Raises SettingsError if no instance could be started.
+
+    `kafka`: brokers to have the log on, which is then compared with the store.
+    """
+    with throw_away_instance(out, kafka) as (base, settings):
+        return demonstrated(base, out) and (kafka is None or _all_is_on_the_topic(settings))
+
+
+def _all_is_on_the_topic(settings: dict[str, str]) -> bool:
+    """`seatledger log verify`, as an operator runs it."""
+    command = [sys.executable, "-m", "adapters.cli.main", "log", "verify"]
+    done = subprocess.run(command, env={**os.environ, **settings}, check=False)  # noqa: S603 -- it is this program
+    return done.returncode == 0
 
 
 def demonstrated(base: str, out: Console) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import httpx2
 from rich.console import Console
@@ -24,16 +25,22 @@ _STOP_SECONDS: Final = 30.0
 
 
 @contextmanager
-def throw_away_instance(out: Console) -> Iterator[str]:
-    """The address of a fresh `seatledger dev` of its own, erased at the end."""
+def throw_away_instance(out: Console, kafka: str | None = None) -> Iterator[tuple[str, dict[str, str]]]:
+    """The address of a fresh `seatledger dev` of its own, and its settings; erased at the end.
+
+    `kafka`: the brokers that its log is on, under a name that is its own.
+    """
     folder = Path(tempfile.mkdtemp(prefix="seatledger-demo-"))
     port = _free_port()
+    settings = {"DATA_FOLDER": str(folder / "ledger"), "PORT": str(port)}
+    if kafka:
+        settings |= {"KAFKA_BOOTSTRAP_SERVERS": kafka, "LEDGER": f"demo-{uuid4().hex[:12]}"}
     # Nothing that the caller has set for his own ledger may reach this one.
     inherited = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
     with (folder / "terminal.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "adapters.cli.main", "dev"],
-            env={**inherited, "DATA_FOLDER": str(folder / "ledger"), "PORT": str(port)},
+            env={**inherited, **settings},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -44,7 +51,7 @@ def throw_away_instance(out: Console) -> Iterator[str]:
         with out.status("Starting a throw-away instance"):
             _wait_until_ready(process, base, folder / "terminal.log")
         out.print(f"A throw-away instance is ready after {time.monotonic() - began:.1f} s.", highlight=False)
-        yield base
+        yield base, settings
     finally:
         process.send_signal(signal.SIGINT)
         try:

@@ -10,7 +10,7 @@ from dataclasses import make_dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -71,13 +71,9 @@ def test_a_schema_is_one_and_is_named_as_messages_name_it(topic: str) -> None:
 
 
 def test_every_field_and_every_event_is_explained_and_no_word_is_left_over() -> None:
-    owners = {topic.partition(".")[0]: stored_schema(topic) for topic in EVENT_CLASSES}
-    for schema in list(owners.values()):
-        owners |= schema.get("$defs", {})
-    used = {(owner, name) for owner, schema in owners.items() for name in schema.get("properties", ())}
-    keys = {f"{owner}.{name}" if f"{owner}.{name}" in MEANINGS else name for owner, name in used}
-    assert keys == set(MEANINGS)
-    assert set(UNITS) <= {name for _, name in used}
+    assert schemas.words_used() == set(MEANINGS)
+    fields = {word.rpartition(".")[2] for word in MEANINGS}
+    assert set(UNITS) <= fields
     assert set(WHEN) == set(EVENT_CLASSES)
 
 
@@ -247,6 +243,15 @@ def test_a_class_that_was_changed_is_refused_and_nothing_is_written(
     with pytest.raises(SystemExit, match=r"QuoteDeclined\.v1\.declined_by: the field is gone"):
         writing.write_all()
     assert {path: path.read_bytes() for path in elsewhere.rglob("*.*")} == before
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_field_that_nobody_explained_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    declined = {"originator_id": UUID, "originator_version": int, "timestamp": datetime, "declined_by": str}
+    added = make_dataclass("QuoteDeclined", [*declined.items(), ("why", str, "")])
+    monkeypatch.setitem(EVENT_CLASSES, "QuoteDeclined.v1", cast(Any, added))
+    with pytest.raises(SystemExit, match=r"(?s)Say in .*\nwhy$"):
+        writing.write_all()
 
 
 # --- the AsyncAPI document -------------------------------------------------------------------------------------------

@@ -22,7 +22,10 @@ _TEXT: Final = {"type": "string"}
 HEADERS: Final[Mapping[str, Schema]] = {
     "ce_specversion": {"type": "string", "const": "1.0", "description": "The version of CloudEvents."},
     "ce_type": {**_TEXT, "description": "The event's stored name with its version, such as `QuoteIssued.v1`."},
-    "ce_source": {**_TEXT, "description": f"The ledger that the event is from: `{source_of('LEDGER')}`."},
+    "ce_source": {
+        **_TEXT,
+        "description": f"The ledger that the event is from, `{source_of('NAME:ID')}`. No two ledgers have one id.",
+    },
     "ce_id": {**_UUID, "description": "The event. One that comes twice has the same id."},
     "ce_subject": {**_UUID, "description": "The stream, as `originator_id` in the payload."},
     "ce_time": {**_TIME, "description": "When the fact holds by business time, as `timestamp` in the payload."},
@@ -120,7 +123,7 @@ def _message(topic: str) -> Schema:
         "name": topic,
         "title": topic,
         "summary": said_of(topic),
-        "description": f"When: {WHEN[topic]}",
+        "description": f"When: {WHEN.get(topic, '')}",
         "tags": [{"name": aggregate_of(topic).TOPIC}],
         "traits": [{"$ref": "#/components/messageTraits/cloudEvent"}],
         "payload": {"$ref": f"#/components/schemas/{topic}"},

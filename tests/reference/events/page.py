@@ -129,7 +129,7 @@ def _event(topic: str, schema: Schema) -> str:
         (
             f"### {topic}\n",
             f"{said_of(topic)}\n",
-            f"**When:** {WHEN[topic]}\n",
+            f"**When:** {WHEN.get(topic, '')}\n",
             _fields(schema, own) if own else "No fields of its own.\n",
             f"<details><summary>Example</summary>\n\n```json\n{payload}\n```\n\n</details>\n",
         )

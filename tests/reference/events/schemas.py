@@ -58,8 +58,22 @@ def written(document: Schema) -> str:
 
 
 def meaning_of(owner: str, field: str) -> str:
-    """What the field of this event or shared type means, without its unit; KeyError if nobody has said it."""
-    return MEANINGS.get(f"{owner}.{field}") or MEANINGS[field]
+    """What the field of this event or shared type means, without its unit; nothing if nobody has said it yet."""
+    return MEANINGS.get(_word(owner, field), "")
+
+
+def words_used() -> set[str]:
+    """What the vocabulary must explain: the fields of all events and of the types that they share."""
+    found = set()
+    for topic, schema in stored_schemas().items():
+        owners = {topic.partition(".")[0]: schema, **schema.get("$defs", {})}
+        found |= {_word(name, field) for name, owner in owners.items() for field in owner.get("properties", ())}
+    return found
+
+
+def _word(owner: str, field: str) -> str:
+    own = f"{owner}.{field}"
+    return own if own in MEANINGS else field
 
 
 def _describe(schema: Schema) -> None:

@@ -2,8 +2,10 @@
 
 import sys
 
+from domain.history import EVENT_CLASSES
 from tests.reference.events import asyncapi, page, schemas
 from tests.reference.events.compatibility import breaking_changes
+from tests.reference.events.vocabulary import MEANINGS, WHEN
 
 
 def write_all() -> None:
@@ -11,6 +13,9 @@ def write_all() -> None:
     stored = schemas.stored_schemas()
     if broken := breaking_changes(schemas.committed_schemas(), stored):
         sys.exit("\n".join(["An event version is never changed so; make a new one instead:", *broken]))
+    unsaid = (schemas.words_used() - MEANINGS.keys()) | (EVENT_CLASSES.keys() - WHEN.keys())
+    if unsaid:
+        sys.exit("\n".join(["Say in tests/reference/events/vocabulary.py what this means, or when:", *sorted(unsaid)]))
     schemas.FOLDER.mkdir(exist_ok=True)
     for topic, schema in stored.items():
         (schemas.FOLDER / f"{topic}.json").write_text(schemas.written(schema), "utf-8")

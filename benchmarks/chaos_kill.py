@@ -16,7 +16,7 @@ import psycopg
 from rich.console import Console
 from rich.progress import Progress
 
-from adapters.bootstrap import opened_ledger, opened_log
+from adapters.bootstrap import opened_ledger, opened_logs
 from adapters.identity.sandbox import Person
 from adapters.ledger import Ledger
 from adapters.payments.sandbox import MovementKind
@@ -43,7 +43,7 @@ PATIENCE: Final = 270.0
 
 _REFUSES_NOTHING: Final = {200, 201, 202}
 _AGAIN: Final = {409, 503}
-_NOT_DONE: Final = "SELECT count(*) FROM portal.orders WHERE NOT receipt_sent"
+_DONE: Final = "SELECT count(*) FROM portal.orders WHERE receipt_sent"  # those not projected yet are not done
 
 
 @dataclass(slots=True)
@@ -76,10 +76,10 @@ async def _measured(out: Console, orders: int, kills: int) -> list[Figure]:
         walks = [Walk(Company(number, began)) for number in range(orders)]
         with psycopg.connect(server.owner_url(), autocommit=True) as connection:
             load(connection, (append for walk in walks for append in walk.company.opened()), began)
-        tokens = await _signed_in(server, walks)
+        tokens = await signed_in(server, walks)
         port = free_port()
         give_up_at = time.monotonic() + PATIENCE
-        running = _Instance(server, port)
+        running = Instance(server, port)
         try:
             killer = asyncio.create_task(_kill(running, kills, counts))
             with Progress(console=out) as progress:
@@ -87,37 +87,39 @@ async def _measured(out: Console, orders: int, kills: int) -> list[Figure]:
 
                 async def admin(number: int) -> None:
                     for walk in walks[number::ADMINS]:
-                        await _go(walk, port, tokens[number], counts, give_up_at)
+                        await go(walk, port, tokens[number], counts, give_up_at)
                         progress.advance(task)
 
                 await asyncio.gather(*(admin(number) for number in range(ADMINS)))
                 await killer
-                undone = await _all_done(server, orders, give_up_at, progress)
+                undone = await all_done(server, orders, give_up_at, progress)
         finally:
             running.end()
         differing = await _differing_rows(server)
         async with opened_ledger(Settings(sandbox=True), server.application_url()) as ledger:
             return [
-                *await _figures(ledger, walks, counts),
+                *await figures_of(ledger, walks, counts),
                 Figure("kill.undone", undone, "orders", 0, at_most=True),
                 Figure("kill.rows_not_as_rebuilt", differing, "rows", 0, at_most=True),
             ]
 
 
-class _Instance:
+class Instance:
     """The service and its workers as processes that can be killed and started again."""
 
-    def __init__(self, server: BenchServer, port: int) -> None:
+    def __init__(self, server: BenchServer, port: int, **settings: str) -> None:
         self.server = server
-        self._settings = {"DATABASE_URL": server.application_url(), "SANDBOX": "1", "PORT": str(port)}
+        self._settings = {"DATABASE_URL": server.application_url(), "SANDBOX": "1", "PORT": str(port), **settings}
         self.service = Running("serve", **self._settings)
         self.workers = [Running("work", **self._settings) for _ in range(WORKERS)]
 
     def kill_service(self) -> None:
+        """And start it again."""
         self.service.killed()
         self.service = Running("serve", **self._settings)
 
     def kill_worker(self, number: int) -> None:
+        """And start it again."""
         self.workers[number].killed()
         self.workers[number] = Running("work", **self._settings)
 
@@ -128,11 +130,12 @@ class _Instance:
         embedded.start(self.server.folder)
 
     def end(self) -> None:
+        """Kill all."""
         for each in (self.service, *self.workers):
             each.killed()
 
 
-async def _kill(running: _Instance, kills: int, counts: Counts) -> None:
+async def _kill(running: Instance, kills: int, counts: Counts) -> None:
     choice = random.Random(5)
     victims = ["service"] * kills + ["worker"] * kills + ["server"] * max(1, kills // 4)
     choice.shuffle(victims)
@@ -150,7 +153,8 @@ async def _kill(running: _Instance, kills: int, counts: Counts) -> None:
                 counts.server += 1
 
 
-async def _signed_in(server: BenchServer, walks: list[Walk]) -> list[str]:
+async def signed_in(server: BenchServer, walks: list[Walk]) -> list[str]:
+    """A token for each admin, who has every so many-th company."""
     tokens = []
     async with opened_ledger(Settings(sandbox=True), server.application_url()) as ledger:
         for number in range(ADMINS):
@@ -161,7 +165,7 @@ async def _signed_in(server: BenchServer, walks: list[Walk]) -> list[str]:
     return tokens
 
 
-async def _go(walk: Walk, port: int, token: str, counts: Counts, give_up_at: float) -> None:
+async def go(walk: Walk, port: int, token: str, counts: Counts, give_up_at: float) -> None:
     """From the cart to the placed order; whatever breaks, the same command is sent again under the same key."""
     line = {"subscription_id": str(subscription_id(f"{walk.company.number}-0")), "seats_to_add": 2}
     cart = {"lines": [line], "replaces": None}
@@ -207,12 +211,13 @@ async def _told(
     raise RuntimeError(message)
 
 
-async def _all_done(server: BenchServer, orders: int, give_up_at: float, progress: Progress) -> int:
+async def all_done(server: BenchServer, orders: int, give_up_at: float, progress: Progress) -> int:
+    """Wait until every receipt is sent; returns how many are not when the time is over."""
     task = progress.add_task("receipts sent", total=orders)
     async with await psycopg.AsyncConnection.connect(server.owner_url(), autocommit=True) as connection:
         while True:
-            row = await (await connection.execute(_NOT_DONE)).fetchone()
-            undone = int(row[0]) if row else orders
+            row = await (await connection.execute(_DONE)).fetchone()
+            undone = orders - (int(row[0]) if row else 0)
             progress.update(task, completed=orders - undone)
             if not undone or time.monotonic() > give_up_at:
                 return undone
@@ -226,15 +231,17 @@ async def _differing_rows(server: BenchServer) -> int:
     def owner() -> Any:
         return psycopg.AsyncConnection.connect(server.owner_url(), autocommit=True)
 
-    async with opened_log(server.application_url()) as (pool, log):
+    async with opened_logs(server.application_url(), Settings(sandbox=True)) as (pool, log_for):
         for projection in PROJECTIONS:
-            compared = (await Rebuild(projection, log, pool, owner, lambda _: None).compare()).comparison
+            rebuild = Rebuild(projection, log_for(projection), pool, owner, lambda _: None)
+            compared = (await rebuild.compare()).comparison
             assert compared is not None, f"{projection.name} could not be compared"
             differing += compared.differing_rows
     return differing
 
 
-async def _figures(ledger: Ledger, walks: list[Walk], counts: Counts) -> list[Figure]:
+async def figures_of(ledger: Ledger, walks: list[Walk], counts: Counts, name: str = "kill") -> list[Figure]:
+    """What everybody's books say of these walks."""
     async with ledger.pool.connection() as connection:
         rows = await (await connection.execute("SELECT idempotency_key, result_id FROM ledger.commands")).fetchall()
         receipts = await (await connection.execute("SELECT order_id, receipt_number FROM portal.receipts")).fetchall()
@@ -261,15 +268,15 @@ async def _figures(ledger: Ledger, walks: list[Walk], counts: Counts) -> list[Fi
         f" {counts.retries:,} commands sent again"
     )
     return [
-        Figure("kill.acknowledged_lost", lost, "commands", 0, at_most=True, note=did),
-        Figure("kill.charged_twice", sum(count > 1 for count in charges.values()), "orders", 0, at_most=True),
-        Figure("kill.held_twice", sum(count > 1 for count in holds.values()), "orders", 0, at_most=True),
-        Figure("kill.charged_wrong", wrong, "orders", 0, at_most=True),
-        Figure("kill.provisioned_twice", twice_seats, "subscriptions", 0, at_most=True),
-        Figure("kill.captured_without_receipt", len(without), "orders", 0, at_most=True),
-        Figure("kill.receipt_gaps", sum(a != b for a, b in enumerate(numbers, 1)), "numbers", 0, at_most=True),
+        Figure(f"{name}.acknowledged_lost", lost, "commands", 0, at_most=True, note=did),
+        Figure(f"{name}.charged_twice", sum(count > 1 for count in charges.values()), "orders", 0, at_most=True),
+        Figure(f"{name}.held_twice", sum(count > 1 for count in holds.values()), "orders", 0, at_most=True),
+        Figure(f"{name}.charged_wrong", wrong, "orders", 0, at_most=True),
+        Figure(f"{name}.provisioned_twice", twice_seats, "subscriptions", 0, at_most=True),
+        Figure(f"{name}.captured_without_receipt", len(without), "orders", 0, at_most=True),
+        Figure(f"{name}.receipt_gaps", sum(a != b for a, b in enumerate(numbers, 1)), "numbers", 0, at_most=True),
         Figure(
-            "kill.receipts_mailed_twice",
+            f"{name}.receipts_mailed_twice",
             copies,
             "mails",
             float(counts.worker + counts.service + counts.server) * 8,

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import AsyncConnection, sql
 from psycopg_pool import AsyncConnectionPool
 
-from adapters.log.event_log import EventLog
+from adapters.log.event_log import EventLog, same_positions
 from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.comparing import Comparison, compared
 from adapters.postgres.projecting import LeaseLost, ProjectionWorker
@@ -200,7 +200,7 @@ class Rebuild:
         async with self._pool.connection() as connection:
             live = await self._live_positions(connection)
         identity = await self._log.identity()
-        same_log = bool(live) and all(each == identity for _, each in live.values())
+        same_log = bool(live) and all(same_positions(each, identity) for _, each in live.values())
         return before == self._projection.version and same_log
 
     async def _targets(self, *, as_live: bool) -> Mapping[int, int]:

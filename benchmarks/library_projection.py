@@ -72,7 +72,7 @@ class PortalView(PostgresTrackingRecorder):
         with self.datastore.get_connection() as connection, connection.transaction():
             cursor = connection.cursor(row_factory=psycopg.rows.tuple_row, binary=True)
             rows: dict[RowKey, Any] = {}
-            for key in portal.touched(recorded):
+            for key, _ in portal.steps(recorded):
                 store = self.stores[key.table]
                 for values in cursor.execute(store._select, ([key.key],), prepare=True).fetchall():
                     rows[key] = store.row(values)

@@ -1,8 +1,8 @@
 """What a projection is: handlers from (row, event) to row, over named tables, with nothing of any database."""
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass, fields
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from domain.envelope import Recorded
@@ -18,8 +18,7 @@ def of_stream(event: LedgerEvent, recorded: Recorded) -> tuple[UUID]:  # noqa: A
     return (event.originator_id,)
 
 
-@dataclass(frozen=True, slots=True)
-class RowKey:
+class RowKey(NamedTuple):
     """One row of one table."""
 
     table: str
@@ -70,17 +69,18 @@ class Projection:
         """The classes that some handler takes."""
         return frozenset(each for table in self.tables.values() for each in table.handlers)
 
-    def touched(self, recorded: Recorded) -> Iterator[RowKey]:
-        """The rows that this event's handlers ask for."""
-        for table in self.tables.values():
-            for subscribed in table.handlers.get(type(recorded.event), ()):
-                for key in subscribed.keys(recorded.event, recorded):
-                    yield RowKey(table.name, key)
+    def steps(self, recorded: Recorded) -> list[tuple[RowKey, Handler]]:
+        """The rows that this event's handlers ask for, each with its handler, in the order in which they are to run."""
+        event = recorded.event
+        kind = type(event)
+        return [
+            (RowKey(table.name, key), subscribed.handler)
+            for table in self.tables.values()
+            for subscribed in table.handlers.get(kind, ())
+            for key in subscribed.keys(event, recorded)
+        ]
 
     def apply(self, rows: MutableMapping[RowKey, Any], recorded: Recorded) -> None:
         """Fold one event into `rows`, which holds every row that exists and is touched; None marks a deleted row."""
-        for table in self.tables.values():
-            for subscribed in table.handlers.get(type(recorded.event), ()):
-                for key in subscribed.keys(recorded.event, recorded):
-                    row_key = RowKey(table.name, key)
-                    rows[row_key] = subscribed.handler(rows.get(row_key), recorded.event, recorded)
+        for row_key, handler in self.steps(recorded):
+            rows[row_key] = handler(rows.get(row_key), recorded.event, recorded)

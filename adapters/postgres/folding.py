@@ -49,16 +49,18 @@ class Folding:
 
     async def _folded(self, connection: AsyncConnection, events: Sequence[Recorded]) -> None:
         keys: dict[str, set[UUID]] = {}
-        for event in events:
-            for touched in self._projection.touched(event):
-                keys.setdefault(touched.table, set()).add(touched.key)
+        turns = [(event, self._projection.steps(event)) for event in events]
+        for _, steps in turns:
+            for (table, key), _ in steps:
+                keys.setdefault(table, set()).add(key)
         rows: dict[RowKey, Any] = {}
         for table, wanted in keys.items():
             found = await self._stores[table].load(connection, list(wanted))
             rows.update({RowKey(table, key): row for key, row in found.items()})
         before = dict(rows)
-        for event in events:
-            self._projection.apply(rows, event)
+        for event, steps in turns:
+            for row_key, handler in steps:
+                rows[row_key] = handler(rows.get(row_key), event.event, event)
         changed: dict[str, dict[UUID, Any]] = {}
         for row_key, row in rows.items():
             if row is not before.get(row_key):

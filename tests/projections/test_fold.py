@@ -39,7 +39,7 @@ def test_an_event_touches_the_rows_that_its_handlers_ask_for() -> None:
     table.on(BillingAccount.SelfServiceAllowed)(lambda row, _, __: row)
     table.on(BillingAccount.SelfServiceAllowed, keys=lambda _, __: (B,))(lambda row, _, __: row)
     projection = Projection("counting", 1, table)
-    assert list(projection.touched(ALLOWED)) == [RowKey("rows", A), RowKey("rows", B)]
+    assert [row_key for row_key, _ in projection.steps(ALLOWED)] == [RowKey("rows", A), RowKey("rows", B)]
     assert projection.event_classes == {BillingAccount.SelfServiceAllowed}
 
 

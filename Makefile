@@ -77,8 +77,9 @@ chaos: $(STAMP) ## break things on purpose under load and compare the books (NAM
 format: $(STAMP) ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-reference: $(STAMP) ## write docs/reference/order-states.md anew, from what the code does
+reference: $(STAMP) ## write docs/reference anew from the code: order states, events, their schemas, AsyncAPI
 	@$(BIN)/python -m tests.reference.document
+	@$(BIN)/python -m tests.reference.events.writing
 
 lock: $(STAMP) ## lock the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile pyproject.toml --extra dev -p 3.11 --universal --upgrade --no-emit-index-url --no-header \

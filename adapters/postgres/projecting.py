@@ -153,6 +153,14 @@ class ProjectionWorker:
                     await connection.execute(_MOVE, {**self._mine(), "positions": _array(positions)})
                     await connection.execute(_GIVE_BACK, self._mine())
 
+    async def caught_up(self, within: float = 5.0) -> None:
+        """Return when it has read what the log holds now, in the partitions it holds, or after so many seconds."""
+        ends = await self._log.ends()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while any(lease.position < ends.get(each, 0) for each, lease in self._leases.items()):
+                    await self._wakeups.wait(READ_MODELS, self._wakeups.count(READ_MODELS), _STORED_WITHIN / 10)
+
     async def read_until(self, until: Mapping[int, int], told: Callable[[int], None]) -> int:
         """Read every partition of its share up to exactly these positions; returns how many events that were.
 

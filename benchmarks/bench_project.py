@@ -14,6 +14,7 @@ from rich.console import Console
 from adapters.cli.loop import settle
 from adapters.log.direct import DirectLog
 from adapters.postgres.projecting import ProjectionWorker
+from adapters.postgres.rebuilding import WORKERS
 from adapters.postgres.wakeups import Wakeups
 from benchmarks.figures import Figure, Passes
 from benchmarks.histories import completed_orders
@@ -57,18 +58,30 @@ def _empty(connection: psycopg.Connection) -> None:
 
 
 async def _rebuilt(server: BenchServer) -> float:
-    """Seconds for one worker to read the log from its start to its end into empty tables."""
+    """Seconds to read the log from its start to its end into empty tables, by as many workers as a rebuild has."""
     url = server.application_url()
     pool: AsyncConnectionPool[AsyncConnection] = AsyncConnectionPool(url, open=False, kwargs={"autocommit": True})
     async with pool:
         wakeups = Wakeups(lambda: AsyncConnection.connect(url, autocommit=True))
-        log = DirectLog(pool, wakeups)
-        worker = ProjectionWorker(portal, log, pool, wakeups, "benchmark", page_size=PAGE, lease_seconds=60)
-        ends = await log.ends()
+        workers = [
+            ProjectionWorker(
+                portal,
+                DirectLog(pool, wakeups),
+                pool,
+                wakeups,
+                f"benchmark {share}",
+                page_size=PAGE,
+                lease_seconds=60,
+                share=(share, WORKERS),
+            )
+            for share in range(WORKERS)
+        ]
+        ends = await DirectLog(pool, wakeups).ends()
         began = time.perf_counter()
-        await worker.read_until(ends, lambda _: None)
+        await asyncio.gather(*(worker.read_until(ends, lambda _: None) for worker in workers))
         took = time.perf_counter() - began
-        await worker.stop()
+        for worker in workers:
+            await worker.stop()
     return took
 
 

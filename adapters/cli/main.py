@@ -153,6 +153,8 @@ def seed() -> None:
             async def main() -> None:
                 async with opened_ledger(settings, found.application_url) as ledger, projecting(ledger):
                     await seeding_with_progress(ledger, out)
+                    for each in ledger.projections:
+                        await each.caught_up()  # or `status` would call it behind
 
             run(main)
 

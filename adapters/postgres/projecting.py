@@ -47,6 +47,7 @@ _TAKE: Final = """
 UPDATE projecting.checkpoints SET owner = %(owner)s, epoch = epoch + 1,
        expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE projection = %(projection)s AND partition <> ALL(%(partitions)s::int2[])
+  AND partition %% %(sharing)s = %(share)s
   AND EXISTS (SELECT FROM projecting.read_models WHERE projection = %(projection)s AND version = %(version)s)
   AND (expires_at < clock_timestamp() OR owner = %(owner)s) -- its own from before a failure, under a new epoch
 RETURNING partition, position, epoch, log_identity
@@ -126,14 +127,17 @@ class ProjectionWorker:
         lease_seconds: float = 5.0,
         name: str | None = None,
         breath: float = 0.0,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         """`owner` names this worker among all; `name` the schema, where it is not the projection's own.
 
-        `breath` is how many seconds it rests after a small page, so that the next one is larger.
+        `breath` is how many seconds it rests after a small page, so that the next one is larger. A `share` of (1, 2)
+        takes every second partition from 1 on: while one of two waits for PostgreSQL, the other one folds.
         """
         self.projection, self._log, self._pool, self._wakeups, self._owner = projection, log, pool, wakeups, owner
         self._page_size, self._lease_seconds, self._breath = page_size, lease_seconds, breath
         self._name = name or projection.name
+        self._share, self._sharing = share
         self._folding = Folding(projection, self._name)
         self._leases: dict[int, _Lease] = {}
         self._kept_at = self._stored_at = float("-inf")
@@ -158,11 +162,20 @@ class ProjectionWorker:
                     await connection.execute(_MOVE, {**self._mine(), "positions": _array(positions)})
                     await connection.execute(_GIVE_BACK, self._mine())
 
+    async def caught_up(self, within: float = 5.0) -> None:
+        """Return when it has read what the log holds now, in the partitions it holds, or after so many seconds."""
+        ends = await self._log.ends()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while any(lease.position < ends.get(each, 0) for each, lease in self._leases.items()):
+                    await self._wakeups.wait(READ_MODELS, self._wakeups.count(READ_MODELS), _STORED_WITHIN / 10)
+
     async def read_until(self, until: Mapping[int, int], told: Callable[[int], None]) -> int:
-        """Read every partition up to exactly these positions; returns how many events that were.
+        """Read every partition of its share up to exactly these positions; returns how many events that were.
 
         `told` gets the position that all have reached, after each page. Raises LeaseLost, OtherVersion, LogChanged.
         """
+        until = {each: position for each, position in until.items() if each % self._sharing == self._share}
         await self._prepare()
         events = 0
         while True:
@@ -246,7 +259,8 @@ class ProjectionWorker:
                 kept = await (await connection.execute(_KEEP, self._mine())).fetchall()
                 if len(kept) < len(self._leases):
                     raise LeaseLost(self._name)
-            taken = await (await connection.execute(_TAKE, {**self._mine(), "owner": self._owner})).fetchall()
+            wanted = {"owner": self._owner, "share": self._share, "sharing": self._sharing}
+            taken = await (await connection.execute(_TAKE, {**self._mine(), **wanted})).fetchall()
             # After the take: a retry of what is parked would have made a new epoch by then.
             parked = await parked_accounts(connection, self._name, [row[0] for row in taken]) if taken else {}
         identity = await self._log.identity() if taken else ""

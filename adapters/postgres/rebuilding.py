@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -20,8 +21,12 @@ from adapters.postgres.read_model_tables import dropped, made
 from adapters.postgres.rebuild_lock import alone
 from adapters.postgres.wakeups import READ_MODELS, Wakeups
 from projections.fold import Projection
+from services.background import ended
 
 _PAGE: Final = 2_000
+WORKERS: Final = 2
+"""One folds while PostgreSQL writes what the other one folded; a third would only wait."""
+
 _FENCE_SECONDS: Final = 30.0
 
 _LIVE: Final = """
@@ -106,9 +111,19 @@ class Rebuild:
         self._old = f"{projection.name}_old"
         self._owner_name = f"rebuild:{uuid4()}"
         silent = Wakeups(owner_connect)  # nobody waits for tables beside the live ones
-        self._worker = ProjectionWorker(
-            projection, log, pool, silent, self._owner_name, page_size=_PAGE, name=self._beside
-        )
+        self._workers = [
+            ProjectionWorker(
+                projection,
+                log,
+                pool,
+                silent,
+                f"{self._owner_name}:{share}",
+                page_size=_PAGE,
+                name=self._beside,
+                share=(share, WORKERS),
+            )
+            for share in range(WORKERS)
+        ]
         self._events = 0
 
     async def rebuild(self, *, even_if_parked: bool = False) -> Rebuilt:
@@ -219,9 +234,20 @@ class Rebuild:
 
     async def _read(self, target: Mapping[int, int], stage: str) -> int:
         total = max(target.values())
-        events = await self._worker.read_until(
-            target, lambda position: self._told(Progress(stage, min(position, total), total))
-        )
+        reached = {each % WORKERS: 0 for each in target}
+
+        def told(share: int, position: int) -> None:
+            reached[share] = position
+            self._told(Progress(stage, min(total, *reached.values()), total))
+
+        reading = [
+            asyncio.create_task(self._workers[share].read_until(target, partial(told, share))) for share in reached
+        ]
+        try:
+            await asyncio.wait(reading, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            await ended(*reading)
+        events = sum(task.result() for task in reading)
         self._events += events
         return events
 

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -234,7 +235,7 @@ async def differing_rows(server: BenchServer, settings: Settings) -> int:
     async with opened_logs(server.application_url(), settings) as (pool, log_for):
         for projection in PROJECTIONS:
             compared = (
-                await Rebuild(projection, log_for(projection), pool, owner, lambda _: None).compare()
+                await Rebuild(projection, partial(log_for, projection), pool, owner, lambda _: None).compare()
             ).comparison
             assert compared is not None, f"{projection.name} could not be compared"
             differing += compared.differing_rows

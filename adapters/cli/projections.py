@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import typer
@@ -123,7 +124,7 @@ def rebuilt(
 
             for projection in wanted:
                 with _bar(projection.name, to, quiet=quiet) as told:
-                    one = Rebuild(projection, log_for(projection), pool, connect, told)
+                    one = Rebuild(projection, partial(log_for, projection), pool, connect, told)
                     done.append(await (one.rebuild(even_if_parked=even_if_parked) if swap else one.compare()))
                 if not quiet:
                     _print(done[-1], to, swapped=swap)

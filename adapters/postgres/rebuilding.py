@@ -100,13 +100,17 @@ class Rebuild:
     def __init__(
         self,
         projection: Projection,
-        log: EventLog,
+        log_for: Callable[[], EventLog],
         pool: AsyncConnectionPool[AsyncConnection],
         owner_connect: Callable[[], Any],
         told: Callable[[Progress], None] = lambda _: None,
     ) -> None:
-        """`pool` is the application's, `owner_connect` opens an autocommit connection that may make schemas."""
-        self._projection, self._log, self._pool, self._connect, self._told = projection, log, pool, owner_connect, told
+        """`log_for` opens the log once for each who reads; `pool` is the application's.
+
+        `owner_connect` opens an autocommit connection that may make schemas.
+        """
+        self._projection, self._pool, self._connect, self._told = projection, pool, owner_connect, told
+        self._logs = [log_for() for _ in range(WORKERS)]
         self._live, self._beside = projection.name, f"{projection.name}_v{projection.version}"
         self._old = f"{projection.name}_old"
         self._owner_name = f"rebuild:{uuid4()}"
@@ -122,7 +126,7 @@ class Rebuild:
                 name=self._beside,
                 share=(share, WORKERS),
             )
-            for share in range(WORKERS)
+            for share, log in enumerate(self._logs)
         ]
         self._events = 0
 
@@ -179,6 +183,8 @@ class Rebuild:
             try:
                 yield owner, before
             finally:
+                for log in self._logs:
+                    await log.close()
                 if not owner.closed:
                     await self._dropped(owner)
 
@@ -214,14 +220,14 @@ class Rebuild:
         """Whether the live one is of the same version and log, so that both must be the same at the same positions."""
         async with self._pool.connection() as connection:
             live = await self._live_positions(connection)
-        identity = await self._log.identity()
+        identity = await self._logs[0].identity()
         same_log = bool(live) and all(same_positions(each, identity) for _, each in live.values())
         return before == self._projection.version and same_log
 
     async def _targets(self, *, as_live: bool) -> Mapping[int, int]:
         """Where to read to: exactly where the live one is, or to the log's end where the two can't be compared."""
         if not as_live:
-            return await self._log.ends()
+            return await self._logs[0].ends()
         async with self._pool.connection() as connection:
             return {partition: each for partition, (each, _) in (await self._live_positions(connection)).items()}
 
@@ -275,7 +281,7 @@ class Rebuild:
         if as_live:
             target: Mapping[int, int] = {partition: position for partition, (_, position) in fence.items()}
         else:
-            target = await self._log.ends()
+            target = await self._logs[0].ends()
         await self._read(target, "last events")
         names = {"live": self._live, "beside": self._beside}
         async with owner.transaction():

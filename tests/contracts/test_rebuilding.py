@@ -390,7 +390,9 @@ async def test_tables_of_another_version_are_said_and_made_at_once_where_the_log
 
 
 async def test_a_role_that_may_make_no_schema_is_told_whom_to_ask(bench: Bench) -> None:
-    log = DirectLog(bench.pool, bench.wakeups)
+    def log() -> DirectLog:
+        return DirectLog(bench.pool, bench.wakeups)
+
     refused = Rebuild(portal, log, bench.pool, lambda: AsyncConnection.connect(bench.url, autocommit=True))
     with pytest.raises(RebuildRefused, match="DATABASE_OWNER_URL"):
         await refused.rebuild()

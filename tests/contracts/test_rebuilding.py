@@ -45,7 +45,9 @@ def rebuild(
     told: Callable[[Progress], None] = lambda _: None,
 ) -> Rebuild:
     """One that has not begun."""
-    log = DirectLog(bench.pool, bench.wakeups)
+
+    def log() -> DirectLog:
+        return DirectLog(bench.pool, bench.wakeups)
 
     def connect() -> Any:
         return AsyncConnection.connect(bench.owner_url, autocommit=True)

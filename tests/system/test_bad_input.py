@@ -511,7 +511,11 @@ async def _chunks(content: bytes) -> AsyncIterator[bytes]:
 async def world(ledger_url: str) -> AsyncIterator[World]:
     tokens = await customers(ledger_url)
     async with opened_ledger(Settings(sandbox=True), ledger_url) as ledger, projecting(ledger):
-        others = {who: await _admitted(ledger, who, role) for role, who in CALLERS.items() if who not in asdict(tokens)}
+        others = {
+            who: await _admitted(ledger, who, role, accounts=(str(LINDNER),))
+            for role, who in CALLERS.items()
+            if who not in asdict(tokens)
+        }
         others["far_rep"] = await _admitted(ledger, "far_rep", Role.SALES_REP, territories=("nordics",))
         made = World(ledger, application(ledger), {**asdict(tokens), **others, **await _forged(ledger)})
         async with made.client() as client:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from adapters.clock import MovableClock, SystemClock
 from adapters.documents.credit_note import CreditNoteTemplates
 from adapters.documents.notice import NoticeTemplates
 from adapters.documents.receipt import ReceiptTemplates
+from adapters.identity.accepted import Accepted
+from adapters.identity.provider_keys import ProviderKeys
 from adapters.identity.sandbox import ISSUER, SandboxIdentity
 from adapters.identity.tokens import TokenChecker
 from adapters.ledger import Ledger, Sandbox
@@ -36,6 +39,7 @@ from adapters.postgres.wakeups import EVENTS, Wakeups
 from adapters.postgres.work_lists import PostgresWorkList
 from adapters.provisioning.sandbox import SandboxProvisioning
 from adapters.settings import Settings, SettingsError
+from adapters.tls import client_context
 from adapters.vat_ids import StdnumVatIds
 from projections.catalogue import PROJECTIONS
 from projections.fulfilment_todo import fulfilment_todo
@@ -131,18 +135,50 @@ async def opened_ledger(settings: Settings, url: str) -> AsyncIterator[Ledger]:
     pool = _pool(url, settings, 2, settings.database_connections)
     wakeups = Wakeups(_connecting(url))
     writer = GroupCommit(_connecting(url), lambda _: wakeups.ring(EVENTS), settings.append_queue)
+    provider = _provider(settings)
     # The sandbox is another company's system as far as the ledger is concerned: it has connections of its own.
     async with pool, _pool(url, settings, 1, _SANDBOX_CONNECTIONS) as sandbox_pool:
         wakeups.start()
         writer.start()
         try:
-            yield _wired(settings, pool, writer, wakeups, PostgresBooks(sandbox_pool))
+            yield _wired(settings, pool, writer, wakeups, PostgresBooks(sandbox_pool), provider)
         finally:
+            if provider:
+                await provider.close()
             await writer.stop()
             await wakeups.stop()
 
 
-def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups, books: PostgresBooks) -> Ledger:
+def _provider(settings: Settings) -> ProviderKeys | None:
+    if settings.identity_jwks_url is None:
+        return None
+    try:
+        tls = client_context(settings.identity_ca_file)
+    except (OSError, ssl.SSLError) as error:
+        message = f"IDENTITY_CA_FILE: no certificates can be read from it ({type(error).__name__})"
+        raise SettingsError(message) from None
+    return ProviderKeys(settings.identity_jwks_url, tls, settings.identity_keys_seconds)
+
+
+def _tokens(settings: Settings, provider: ProviderKeys | None, sandbox: SandboxIdentity) -> TokenChecker:
+    """Of the configured provider alone, or without one of the sandbox's."""
+    accepted = Accepted(
+        settings.identity_issuer or ISSUER,
+        settings.identity_audience,
+        settings.identity_algorithms,
+        settings.identity_leeway_seconds,
+    )
+    return TokenChecker(accepted, provider or sandbox)
+
+
+def _wired(
+    settings: Settings,
+    pool: Pool,
+    writer: GroupCommit,
+    wakeups: Wakeups,
+    books: PostgresBooks,
+    provider: ProviderKeys | None,
+) -> Ledger:
     clock = MovableClock(books) if settings.movable_clock else SystemClock()
     sandbox = Sandbox(
         books=books,
@@ -166,7 +202,7 @@ def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups
         vault=vault,
         queries=PortalQueries(pool, wakeups, events),
         clock=clock,
-        tokens=TokenChecker(ISSUER, sandbox.identity.public_keys),
+        tokens=_tokens(settings, provider, sandbox.identity),
         accounts=accounts,
         importing=Importing(accounts, events, vault, sandbox.payments, vat_ids),
         quoting=Quoting(events, vat_ids, rules),

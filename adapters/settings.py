@@ -1,12 +1,14 @@
 """All settings, from the environment, each with its plain error."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from adapters.documents.seller import Seller
+from adapters.identity.accepted import ALGORITHMS, ASYMMETRIC, AUDIENCE, LEEWAY
 from domain.quote import QuotingRules
 
 TERMS_VERSION: Final = "2026-01"
@@ -29,6 +31,19 @@ class Settings(BaseSettings):
     partitions: Annotated[int, Field(ge=1, le=1024)] = Field(default=12, description="fixed at the first start")
     sandbox: bool = Field(default=False, description="work with the sandbox counterparties and identity provider")
     movable_clock: bool = Field(default=True, description="an operator may move business time; only with the sandbox")
+    identity_jwks_url: str | None = Field(
+        default=None, description="where the identity provider's keys are; none: the sandbox's provider"
+    )
+    identity_issuer: str | None = Field(default=None, description="`iss` of its tokens")
+    identity_audience: str = Field(default=AUDIENCE, description="`aud` of tokens for this service")
+    identity_algorithms: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=ALGORITHMS, description="signatures that are accepted, separated by commas; asymmetric ones only"
+    )
+    identity_leeway_seconds: Annotated[int, Field(ge=0, le=300)] = Field(default=LEEWAY, description="clocks differ")
+    identity_keys_seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
+        default=3600, description="how long the provider's keys serve while it is away"
+    )
+    identity_ca_file: Path | None = Field(default=None, description="authorities (PEM) of the provider's certificate")
     database_connections: Annotated[int, Field(ge=2, le=1000)] = 10
     append_queue: Annotated[int, Field(ge=1)] = Field(default=10_000, description="appends that may wait")
     read_queue: Annotated[int, Field(ge=1)] = Field(default=1_000, description="queries that may wait for a connection")
@@ -58,6 +73,31 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return value
 
+    @field_validator("identity_algorithms", mode="before")
+    @classmethod
+    def _is_asymmetric(cls, value: object) -> tuple[str, ...]:
+        named = tuple(each.strip() for each in value.split(",")) if isinstance(value, str) else value
+        if not isinstance(named, tuple) or not named or not ASYMMETRIC.issuperset(named):
+            message = f"one or more of {', '.join(sorted(ASYMMETRIC))}"
+            raise ValueError(message)
+        return named
+
+    @field_validator("identity_jwks_url")
+    @classmethod
+    def _is_safe(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "https://-")
+        if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}):
+            return value
+        message = "begins with https:// (http:// only on this machine)"
+        raise ValueError(message)
+
+    @model_validator(mode="after")
+    def _provider_is_whole(self) -> Self:
+        if (self.identity_jwks_url is None) != (self.identity_issuer is None):
+            message = "IDENTITY_ISSUER and IDENTITY_JWKS_URL belong together: set both or none"
+            raise ValueError(message)
+        return self
+
     @property
     def quoting_rules(self) -> QuotingRules:
         """What the domain must know of the company."""
@@ -86,5 +126,6 @@ def from_environment() -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"]).upper()
-        message = f"{name}: {first['msg'].removeprefix('Value error, ')}"
+        said = first["msg"].removeprefix("Value error, ")
+        message = f"{name}: {said}" if name else said
         raise SettingsError(message) from None

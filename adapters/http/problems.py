@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from adapters.identity.tokens import TokenRefused
+from adapters.identity.tokens import IdentityUnavailable, TokenRefused
 from adapters.postgres.read_models import CursorInvalid, NotThatFar
 from domain import refusals
 from services.ports import AppendTooLarge, CounterpartyError, CounterpartyRefused, StoreUnavailable
@@ -78,9 +78,19 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
     return problem(STATUS[type(error)], error.code, str(error), facts)
 
 
-async def _unauthenticated(_: Request, error: Exception) -> JSONResponse:
+async def _unauthenticated(request: Request, error: Exception) -> JSONResponse:
+    challenge = 'Bearer error="invalid_token"' if request.headers.get("Authorization") else "Bearer"
     return problem(
-        401, "UNAUTHENTICATED", f"Send a valid bearer token ({error})", headers={"WWW-Authenticate": "Bearer"}
+        401, "UNAUTHENTICATED", f"Send a valid bearer token ({error})", headers={"WWW-Authenticate": challenge}
+    )
+
+
+async def _nobody_known(_: Request, __: Exception) -> JSONResponse:
+    return problem(
+        503,
+        "IDENTITY_UNAVAILABLE",
+        "The identity provider can't be reached, so nobody can be told from anybody. Send the same request again.",
+        headers={"Retry-After": "5"},
     )
 
 
@@ -168,6 +178,7 @@ def install(app: FastAPI) -> None:
     for error, handler in (
         (refusals.Refusal, _refused),
         (TokenRefused, _unauthenticated),
+        (IdentityUnavailable, _nobody_known),
         (RequestValidationError, _invalid),
         (HTTPException, _plain),
         (StoreUnavailable, _away),

@@ -1,6 +1,7 @@
 """The sandbox identity provider: named demo people, and tokens for them signed with a key that it made itself."""
 
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import jwt
@@ -8,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from pydantic import BaseModel
 
-from adapters.identity.tokens import AUDIENCE
+from adapters.identity.accepted import AUDIENCE
 from adapters.sandbox_books import SandboxBooks
 from domain.envelope import Role
 
@@ -65,11 +66,15 @@ class SandboxIdentity:
         }
         return jwt.encode(claims, await self._key(), algorithm="EdDSA", headers={"kid": _KEY_ID})
 
-    async def public_keys(self) -> dict[str, Any]:
-        """The keys that tokens are checked with, by id."""
+    async def known(self) -> Mapping[str, Any]:
+        """See adapters.identity.tokens.Keys."""
         if not self._public:
             self._public = {_KEY_ID: (await self._key()).public_key()}
         return self._public
+
+    async def anew(self) -> Mapping[str, Any]:
+        """See adapters.identity.tokens.Keys; the key never changes."""
+        return await self.known()
 
     async def _key(self) -> Ed25519PrivateKey:
         if self._private is None:

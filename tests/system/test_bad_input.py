@@ -21,8 +21,8 @@ from fastapi import FastAPI
 
 from adapters.bootstrap import opened_ledger, projecting
 from adapters.http.application import application
+from adapters.identity.accepted import AUDIENCE
 from adapters.identity.sandbox import ISSUER
-from adapters.identity.tokens import AUDIENCE
 from adapters.ledger import Ledger
 from adapters.settings import Settings
 from domain.care import Care
@@ -429,7 +429,7 @@ FORGED: Final = (
 
 
 async def _forged(ledger: Ledger) -> dict[str, str]:
-    now, public = int(time.time()), next(iter((await ledger.sandbox.identity.public_keys()).values()))
+    now, public = int(time.time()), next(iter((await ledger.sandbox.identity.known()).values()))
     mine = await ledger.sandbox.identity._key()
     right: dict[str, Any] = {
         "iss": ISSUER,

@@ -62,8 +62,9 @@ chaos: $(STAMP) ## break things on purpose under load and compare the books (NAM
 format: $(STAMP) ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-reference: $(STAMP) ## write docs/reference/order-states.md anew, from what the code does
+reference: $(STAMP) ## write order-states.md and row-policies.md in docs/reference anew, from what the code does
 	@$(BIN)/python -m tests.reference.document
+	@$(BIN)/python -m tests.reference.policies
 
 lock: $(STAMP) ## lock the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile pyproject.toml --extra dev -p 3.11 --universal --upgrade --no-emit-index-url --no-header \

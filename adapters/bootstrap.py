@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -34,6 +34,7 @@ from adapters.postgres.projecting import ProjectionWorker
 from adapters.postgres.read_model_tables import outdated
 from adapters.postgres.read_models import PortalQueries
 from adapters.postgres.sandbox_books import PostgresBooks
+from adapters.postgres.sight import become_api
 from adapters.postgres.vault import PostgresVault
 from adapters.postgres.wakeups import EVENTS, Wakeups
 from adapters.postgres.work_lists import PostgresWorkList
@@ -107,7 +108,18 @@ def _connecting(url: str) -> Callable[[], Any]:
     return connect
 
 
-def _pool(url: str, settings: Settings, least: int, most: int) -> Pool:
+async def _tune_for_api(connection: AsyncConnection) -> None:
+    await tune(connection)
+    await become_api(connection)
+
+
+def _pool(
+    url: str,
+    settings: Settings,
+    least: int,
+    most: int,
+    configure: Callable[[AsyncConnection], Awaitable[None]] = tune,
+) -> Pool:
     """Connections for those who share them: a bounded number waits for a bounded time, and none gets a dead one."""
     return AsyncConnectionPool(
         url,
@@ -120,7 +132,7 @@ def _pool(url: str, settings: Settings, least: int, most: int) -> Pool:
         # The pool doubles its pause after each failure until it gives up, and begins anew with the next who asks: given
         # up early, it is back a second after the database, however long that was away.
         reconnect_timeout=2.0,
-        configure=tune,
+        configure=configure,
         check=still_there,
         open=False,
     )
@@ -136,12 +148,14 @@ async def opened_ledger(settings: Settings, url: str) -> AsyncIterator[Ledger]:
     wakeups = Wakeups(_connecting(url))
     writer = GroupCommit(_connecting(url), lambda _: wakeups.ring(EVENTS), settings.append_queue)
     provider = _provider(settings)
+    api_url = settings.database_api_url.get_secret_value() if settings.database_api_url else url
+    api_pool = _pool(api_url, settings, 2, settings.database_connections, _tune_for_api)
     # The sandbox is another company's system as far as the ledger is concerned: it has connections of its own.
-    async with pool, _pool(url, settings, 1, _SANDBOX_CONNECTIONS) as sandbox_pool:
+    async with pool, api_pool, _pool(url, settings, 1, _SANDBOX_CONNECTIONS) as sandbox_pool:
         wakeups.start()
         writer.start()
         try:
-            yield _wired(settings, pool, writer, wakeups, PostgresBooks(sandbox_pool), provider)
+            yield _wired(settings, pool, api_pool, writer, wakeups, PostgresBooks(sandbox_pool), provider)
         finally:
             if provider:
                 await provider.close()
@@ -174,6 +188,7 @@ def _tokens(settings: Settings, provider: ProviderKeys | None, sandbox: SandboxI
 def _wired(
     settings: Settings,
     pool: Pool,
+    api_pool: Pool,
     writer: GroupCommit,
     wakeups: Wakeups,
     books: PostgresBooks,
@@ -190,7 +205,8 @@ def _wired(
         provisioning=SandboxProvisioning(books),
         mailer=SandboxMailer(books, clock, settings.seller_email),
     )
-    events, vault = PostgresEventStore(pool, writer, settings.partitions), PostgresVault(pool)
+    # What is done in a caller's name reads as the API's role, which sees his accounts only.
+    events, vault = PostgresEventStore(api_pool, writer, settings.partitions), PostgresVault(api_pool)
     vat_ids, rules = StdnumVatIds(), settings.quoting_rules
     log = DirectLog(pool, wakeups)
     owner = owner_name()
@@ -200,7 +216,7 @@ def _wired(
         events=events,
         writer=writer,
         vault=vault,
-        queries=PortalQueries(pool, wakeups, events),
+        queries=PortalQueries(api_pool, wakeups, events),
         clock=clock,
         tokens=_tokens(settings, provider, sandbox.identity),
         accounts=accounts,
@@ -215,20 +231,20 @@ def _wired(
         log=log,
         wakeups=wakeups,
         projections=[ProjectionWorker(each, DirectLog(pool, wakeups), pool, wakeups, owner) for each in PROJECTIONS],
-        workers=_workers(settings, events, vault, clock, sandbox, pool, wakeups, owner),
+        workers=_workers(settings, writer, clock, sandbox, pool, wakeups, owner),
     )
 
 
 def _workers(
     settings: Settings,
-    events: PostgresEventStore,
-    vault: PostgresVault,
+    writer: GroupCommit,
     clock: Clock,
     sandbox: Sandbox,
     pool: Pool,
     wakeups: Wakeups,
     owner: str,
 ) -> dict[str, Worker]:
+    events, vault = PostgresEventStore(pool, writer, settings.partitions), PostgresVault(pool)
     templates = ReceiptTemplates(settings.seller), CreditNoteTemplates(settings.seller)
     receipts = Receipts(events, vault, clock, *templates, settings.seller_time_zone)
     mail = events, vault, clock, sandbox.mailer, settings.mail_domain

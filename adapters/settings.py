@@ -25,6 +25,9 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = Field(default=None, description="PostgreSQL as the application; none: embedded")
     database_owner_url: SecretStr | None = Field(default=None, description="PostgreSQL as a role that may migrate")
+    database_api_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL as the API's role; none: DATABASE_URL's role takes it on"
+    )
     data_folder: Path = Field(default=Path(".seatledger"), description="where the embedded server keeps its data")
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
@@ -65,7 +68,7 @@ class Settings(BaseSettings):
     seller_time_zone: str = "Europe/Berlin"
     mail_domain: str = "seatledger.example"
 
-    @field_validator("database_url", "database_owner_url")
+    @field_validator("database_url", "database_owner_url", "database_api_url")
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):

@@ -11,6 +11,7 @@ from adapters.http.api.settings_routes import account_settings
 from adapters.http.body_limit import BodyLimit
 from adapters.http.callers import TheLedger
 from adapters.http.deadline import Deadline
+from adapters.http.unknown_at_first import UnknownAtFirst
 from adapters.ledger import Ledger
 from services.ports import StoreUnavailable
 
@@ -41,6 +42,7 @@ def application(ledger: Ledger) -> FastAPI:
     app.state.ledger = ledger
     app.openapi = lambda: document_with_examples(app)  # type: ignore[method-assign]
     problems.install(app)
+    app.add_middleware(UnknownAtFirst)
     app.add_middleware(Deadline, seconds=_ANSWER_SECONDS)
     app.add_middleware(BodyLimit, limit=ledger.settings.body_bytes)
     for routes in ROUTES:

@@ -11,8 +11,10 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from adapters.http.api.bodies import PositionToken
+from adapters.http.unknown_at_first import seen_by
 from adapters.identity.tokens import TokenRefused
 from adapters.ledger import Ledger
+from adapters.postgres.sight import seen, these_accounts
 from domain.card_numbers import contains_card_number
 from domain.identifiers import command_id
 from domain.refusals import CardNumberRefused, CommandInProgress, NotFound
@@ -41,7 +43,9 @@ async def caller_of(
     """Who calls; raises TokenRefused."""
     if credentials is None:
         raise TokenRefused(reason="none was sent")
-    return await _ledger(request).tokens.caller(credentials.credentials)
+    caller = await _ledger(request).tokens.caller(credentials.credentials)
+    seen.set(seen_by(caller))
+    return caller
 
 
 TheLedger = Annotated[Ledger, Depends(ledger_of)]
@@ -111,6 +115,7 @@ async def permitted(request: Request, ledger: TheLedger, caller: TheCaller) -> P
         await _permitted_on(ledger, caller, account_id, asked)
     except NotFound:
         raise NotFound(kind=kind, id=id) from None
+    seen.set(these_accounts(account_id))  # whoever may see more asked about this one
     return Permission(caller, account_id)
 
 

@@ -57,6 +57,7 @@ from adapters.http.callers import (
 from adapters.http.problems import problem
 from adapters.ledger import Ledger
 from adapters.postgres.read_models import PAGE_AT_MOST
+from adapters.postgres.sight import seen, these_accounts
 from domain.envelope import Role
 from domain.order import OrderState
 from domain.pricing import totals
@@ -87,6 +88,7 @@ async def list_accounts(ledger: TheLedger, permission: Permitted, limit: Limit =
     caller = permission.caller
     restricted = SEES[caller.actor.role] is not Sight.ALL
     page = await ledger.queries.accounts(caller.accounts if restricted else None, caller.territories, limit, cursor)
+    seen.set(these_accounts(*(row.account_id for row in page.items)))  # a territory names accounts, not their data
     records = await ledger.vault.read(references_of(page.items))
     items = tuple(AccountView.of(row, records) for row in page.items)
     return answer(Listed[AccountView](items=items, next=page.next))

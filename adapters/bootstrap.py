@@ -17,6 +17,7 @@ from adapters.clock import MovableClock, SystemClock
 from adapters.documents.credit_note import CreditNoteTemplates
 from adapters.documents.notice import NoticeTemplates
 from adapters.documents.receipt import ReceiptTemplates
+from adapters.http.rates import Rate
 from adapters.identity.accepted import Accepted
 from adapters.identity.provider_keys import ProviderKeys
 from adapters.identity.sandbox import ISSUER, SandboxIdentity
@@ -231,6 +232,8 @@ def _wired(
         log=log,
         wakeups=wakeups,
         projections=[ProjectionWorker(each, DirectLog(pool, wakeups), pool, wakeups, owner) for each in PROJECTIONS],
+        caller_rate=Rate(settings.requests_per_second),
+        refused_rate=Rate(settings.refused_per_second),
         workers=_workers(settings, writer, clock, sandbox, pool, wakeups, owner),
     )
 

@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.admin_directory.sandbox import SandboxAdminDirectory
+from adapters.http.rates import Rate
 from adapters.identity.sandbox import SandboxIdentity
 from adapters.identity.tokens import TokenChecker
 from adapters.log.event_log import EventLog
@@ -68,6 +69,8 @@ class Ledger:
     wakeups: Wakeups
     projections: list[ProjectionWorker]
     workers: dict[str, Worker]
+    caller_rate: Rate
+    refused_rate: Rate
     running_commands: set[UUID] = field(default_factory=set)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -1,7 +1,8 @@
 """All settings, from the environment, each with its plain error."""
 
+import os
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -51,6 +52,15 @@ class Settings(BaseSettings):
     append_queue: Annotated[int, Field(ge=1)] = Field(default=10_000, description="appends that may wait")
     read_queue: Annotated[int, Field(ge=1)] = Field(default=1_000, description="queries that may wait for a connection")
     body_bytes: Annotated[int, Field(ge=1024)] = Field(default=256 * 1024, description="largest request body")
+    body_seconds: Annotated[float, Field(gt=0, le=600)] = Field(
+        default=30.0, description="a request's body must be here within"
+    )
+    requests_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = Field(
+        default=200.0, description="of one caller for long; ten seconds' worth at once"
+    )
+    refused_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = Field(
+        default=20.0, description="requests of one address whose token is not accepted"
+    )
     workers_at_once: Annotated[int, Field(ge=1, le=1000)] = 8
     terms_version: str = TERMS_VERSION
     quote_valid_days: Annotated[int, Field(ge=1, le=365)] = 30
@@ -122,10 +132,32 @@ class Settings(BaseSettings):
         )
 
 
+def _secrets_in_files() -> dict[str, str]:
+    """What the files hold that are named in the place of secrets: NAME_FILE. Raises SettingsError."""
+    found: dict[str, str] = {}
+    for field, described in Settings.model_fields.items():
+        name, file = field.upper(), os.environ.get(f"{field.upper()}_FILE")
+        if not file or "SecretStr" not in str(described.annotation):
+            continue
+        if os.environ.get(name):
+            message = f"{name}: it is set and {name}_FILE, too: set one of them"
+            raise SettingsError(message)
+        try:
+            found[field] = Path(file).read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            message = f"{name}_FILE: it can't be read ({type(error).__name__})"
+            raise SettingsError(message) from None
+    return found
+
+
 def from_environment() -> Settings:
-    """The settings; raises SettingsError, which quotes no value, for the first that is wrong."""
+    """The settings; raises SettingsError, which quotes no value, for the first that is wrong.
+
+    A secret may be in a file whose path is in NAME_FILE instead.
+    """
+    secrets: dict[str, Any] = _secrets_in_files()
     try:
-        return Settings()
+        return Settings(**secrets)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"]).upper()

@@ -86,17 +86,33 @@ async def served(server: BenchServer, admins: int, accounts_each: int, *, apart:
             assert token
             made.append(Admin(token, [company.number for company in own], [company.id for company in own]))
     how = ["apart"] if apart else []
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "benchmarks.serving", str(port), url, *how)
-    worker = Running("work", DATABASE_URL=url, SANDBOX="1") if apart else None
+    async with _running("benchmarks.serving", port, url, *how) as process:
+        worker = Running("work", DATABASE_URL=url, SANDBOX="1") if apart else None
+        try:
+            await asyncio.gather(*(_open_quotes(port, admin) for admin in made))
+            yield Portal(port, process, made)
+        finally:
+            if worker:
+                worker.killed()
+
+
+@asynccontextmanager
+async def beside(server: BenchServer, portal: Portal, module: str) -> AsyncIterator[Portal]:
+    """Another server on the same ledger, with the same admins."""
+    port = free_port()
+    async with _running(module, port, server.application_url()) as process:
+        yield Portal(port, process, portal.admins)
+
+
+@asynccontextmanager
+async def _running(module: str, port: int, url: str, *how: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, str(port), url, *how)
     try:
         await _ready(port)
-        await asyncio.gather(*(_open_quotes(port, admin) for admin in made))
-        yield Portal(port, process, made)
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         await process.wait()
-        if worker:
-            worker.killed()
 
 
 async def _ready(port: int) -> None:

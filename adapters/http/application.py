@@ -11,6 +11,7 @@ from adapters.http.api.settings_routes import account_settings
 from adapters.http.body_limit import BodyLimit
 from adapters.http.callers import TheLedger
 from adapters.http.deadline import Deadline
+from adapters.http.security_headers import SecurityHeaders
 from adapters.http.unknown_at_first import UnknownAtFirst
 from adapters.ledger import Ledger
 from services.ports import StoreUnavailable
@@ -44,7 +45,8 @@ def application(ledger: Ledger) -> FastAPI:
     problems.install(app)
     app.add_middleware(UnknownAtFirst)
     app.add_middleware(Deadline, seconds=_ANSWER_SECONDS)
-    app.add_middleware(BodyLimit, limit=ledger.settings.body_bytes)
+    app.add_middleware(BodyLimit, limit=ledger.settings.body_bytes, seconds=ledger.settings.body_seconds)
+    app.add_middleware(SecurityHeaders)
     for routes in ROUTES:
         app.include_router(routes)
 

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from adapters.http.api.bodies import PositionToken
+from adapters.http.rates import network_of
 from adapters.http.unknown_at_first import seen_by
 from adapters.identity.tokens import TokenRefused
 from adapters.ledger import Ledger
@@ -40,12 +41,22 @@ def _ledger(request: Request) -> Ledger:
 async def caller_of(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Caller:
-    """Who calls; raises TokenRefused."""
-    if credentials is None:
-        raise TokenRefused(reason="none was sent")
-    caller = await _ledger(request).tokens.caller(credentials.credentials)
+    """Who calls; raises TokenRefused, IdentityUnavailable or TooManyRequests."""
+    ledger = _ledger(request)
+    try:
+        caller = await _told_by(ledger, credentials)
+    except TokenRefused:
+        ledger.refused_rate.take(network_of(request.client.host if request.client else ""))
+        raise
+    ledger.caller_rate.take(caller.actor.id)
     seen.set(seen_by(caller))
     return caller
+
+
+async def _told_by(ledger: Ledger, credentials: HTTPAuthorizationCredentials | None) -> Caller:
+    if credentials is None:
+        raise TokenRefused(reason="none was sent")
+    return await ledger.tokens.caller(credentials.credentials)
 
 
 TheLedger = Annotated[Ledger, Depends(ledger_of)]

@@ -1,6 +1,7 @@
 """Bearer tokens: JSON Web Tokens checked against the provider's public keys, made into a Caller."""
 
 import hashlib
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ import jwt
 from adapters.identity.accepted import Accepted
 from domain.envelope import Actor, Role
 from services.authorisation import SEES, Caller, Sight
+
+_OPAQUE: Final = re.compile(r"[A-Za-z0-9._:|-]{1,200}")
+"""A subject stands in every event for ever: an e-mail address would, too."""
 
 TOKEN_AT_MOST: Final = 16 * 1024
 """Characters."""
@@ -117,12 +121,14 @@ class TokenChecker:
 
 def _caller(claims: Mapping[str, Any]) -> Caller:
     """Only what the role's sight goes by is taken over. Raises KeyError, ValueError or TypeError."""
+    if not _OPAQUE.fullmatch(claims["sub"]):
+        raise TokenRefused(reason="its subject is no opaque id")
     role = Role(claims["role"])
     accounts = frozenset(UUID(each) for each in claims.get("accounts", ()))
     territories = frozenset(str(each) for each in claims.get("territories", ()))
     sight = SEES[role]
     return Caller(
-        Actor(str(claims["sub"]), role),
+        Actor(claims["sub"], role),
         accounts if sight is Sight.NAMED else frozenset(),
         territories if sight is Sight.TERRITORY else frozenset(),
     )

@@ -7,6 +7,7 @@ import signal
 import time
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple
@@ -509,8 +510,15 @@ async def _chunks(content: bytes) -> AsyncIterator[bytes]:
 
 @pytest.fixture
 async def world(ledger_url: str) -> AsyncIterator[World]:
+    async with opened_world(ledger_url) as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened_world(ledger_url: str, **settings: Any) -> AsyncIterator[World]:
+    """Four accounts, two of them with a quote and an order that waits, and somebody of every role."""
     tokens = await customers(ledger_url)
-    async with opened_ledger(Settings(sandbox=True), ledger_url) as ledger, projecting(ledger):
+    async with opened_ledger(Settings(sandbox=True, **settings), ledger_url) as ledger, projecting(ledger):
         others = {
             who: await _admitted(ledger, who, role, accounts=(str(LINDNER),))
             for role, who in CALLERS.items()

@@ -28,6 +28,7 @@ from adapters.log.event_log import EventLog
 from adapters.mail.sandbox import SandboxMailer
 from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres import schema
+from adapters.postgres.access_log import PostgresAccessLog
 from adapters.postgres.availability import BoundedConnection, still_there, tune
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
@@ -232,6 +233,7 @@ def _wired(
         log=log,
         wakeups=wakeups,
         projections=[ProjectionWorker(each, DirectLog(pool, wakeups), pool, wakeups, owner) for each in PROJECTIONS],
+        access_log=PostgresAccessLog(api_pool),
         caller_rate=Rate(settings.requests_per_second),
         refused_rate=Rate(settings.refused_per_second),
         workers=_workers(settings, writer, clock, sandbox, pool, wakeups, owner),

@@ -14,6 +14,7 @@ from adapters.identity.tokens import TokenChecker
 from adapters.log.event_log import EventLog
 from adapters.mail.sandbox import SandboxMailer
 from adapters.payments.sandbox import SandboxPayments
+from adapters.postgres.access_log import PostgresAccessLog
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
 from adapters.postgres.projecting import ProjectionWorker
@@ -69,6 +70,7 @@ class Ledger:
     wakeups: Wakeups
     projections: list[ProjectionWorker]
     workers: dict[str, Worker]
+    access_log: PostgresAccessLog
     caller_rate: Rate
     refused_rate: Rate
     running_commands: set[UUID] = field(default_factory=set)

@@ -1,7 +1,7 @@
 """Who calls, whether he may, and the context of his command: what every route asks before it does anything."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from uuid import UUID, uuid4
@@ -154,6 +154,13 @@ class AskedRoute(APIRoute):
         # Last, so that what a query waits for is there by then.
         described["dependencies"] = [*(described.get("dependencies") or ()), Depends(permitted)]
         super().__init__(path, endpoint, **described)
+
+
+async def looked_at(
+    ledger: Ledger, permission: Permission, operation: Operation, kind: str, subjects: Iterable[tuple[UUID, UUID]]
+) -> None:
+    """Note that somebody is shown personal data of these subjects, each with its account, before he is."""
+    await ledger.access_log.looked(permission.caller.actor, operation.value, kind, subjects)
 
 
 async def carried_out(

@@ -52,6 +52,7 @@ from adapters.http.callers import (
     TheLedger,
     asks,
     carried_out,
+    looked_at,
     wait_for_position,
 )
 from adapters.http.problems import problem
@@ -88,7 +89,9 @@ async def list_accounts(ledger: TheLedger, permission: Permitted, limit: Limit =
     caller = permission.caller
     restricted = SEES[caller.actor.role] is not Sight.ALL
     page = await ledger.queries.accounts(caller.accounts if restricted else None, caller.territories, limit, cursor)
-    seen.set(these_accounts(*(row.account_id for row in page.items)))  # a territory names accounts, not their data
+    shown = [row.account_id for row in page.items]
+    await looked_at(ledger, permission, Operation.VIEW_ACCOUNTS, "BillingAccount", zip(shown, shown, strict=True))
+    seen.set(these_accounts(*shown))  # a territory names accounts, not their data
     records = await ledger.vault.read(references_of(page.items))
     items = tuple(AccountView.of(row, records) for row in page.items)
     return answer(Listed[AccountView](items=items, next=page.next))
@@ -101,11 +104,12 @@ async def list_accounts(ledger: TheLedger, permission: Permitted, limit: Limit =
     tags=["accounts"],
     openapi_extra=asks(Operation.VIEW_ACCOUNTS),
 )
-async def get_account(account_id: UUID, ledger: TheLedger) -> Response:
+async def get_account(account_id: UUID, ledger: TheLedger, permission: Permitted) -> Response:
     """An account: eligibility, card, contact, open quote."""
     row = await ledger.queries.account(account_id)
     if row is None:
         raise NotFound(kind="BillingAccount", id=account_id)
+    await looked_at(ledger, permission, Operation.VIEW_ACCOUNTS, "BillingAccount", [(account_id, account_id)])
     view = AccountView.of(row, await ledger.vault.read(AccountView.references(row)))
     return answer(view, version=row.version)
 
@@ -144,9 +148,13 @@ async def list_quotes(account_id: UUID, ledger: TheLedger, limit: Limit = 50, cu
     tags=["orders"],
     openapi_extra=asks(Operation.VIEW_ACCOUNTS),
 )
-async def list_orders(account_id: UUID, ledger: TheLedger, limit: Limit = 50, cursor: Cursor = None) -> Response:
+async def list_orders(
+    account_id: UUID, ledger: TheLedger, permission: Permitted, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
     """The account's orders, newest first."""
     page = await ledger.queries.orders(account_id, limit, cursor)
+    shown = [(row.order_id, account_id) for row in page.items]
+    await looked_at(ledger, permission, Operation.VIEW_ACCOUNTS, "ServiceOrder", shown)
     records = await ledger.vault.read(ref for row in page.items for ref in OrderView.references(row))
     return answer(Listed[OrderView](items=tuple(OrderView.of(row, records) for row in page.items), next=page.next))
 
@@ -416,11 +424,12 @@ async def place_order(
     tags=["orders"],
     openapi_extra=asks(Operation.VIEW_ACCOUNTS),
 )
-async def get_order(order_id: UUID, ledger: TheLedger) -> Response:
+async def get_order(order_id: UUID, ledger: TheLedger, permission: Permitted) -> Response:
     """A service order and how far it is."""
     row = await ledger.queries.order(order_id)
     if row is None:
         raise NotFound(kind="ServiceOrder", id=order_id)
+    await looked_at(ledger, permission, Operation.VIEW_ACCOUNTS, "ServiceOrder", [(order_id, row.account_id)])
     view = OrderView.of(row, await ledger.vault.read(OrderView.references(row)))
     return answer(view, version=row.version)
 
@@ -436,6 +445,7 @@ async def get_order(order_id: UUID, ledger: TheLedger) -> Response:
 async def get_receipt(
     order_id: UUID,
     ledger: TheLedger,
+    permission: Permitted,
     accept: Annotated[str, Header(include_in_schema=False)] = "application/json",
 ) -> Response:
     """The order's receipt: as JSON, or by Accept as the HTML or text that was mailed."""
@@ -443,6 +453,8 @@ async def get_receipt(
     receipt = await ledger.queries.receipt(order.receipt_id) if order and order.receipt_id else None
     if order is None or receipt is None:
         raise NotFound(kind="Receipt", id=order_id)
+    shown = [(receipt.receipt_id, order.account_id)]
+    await looked_at(ledger, permission, Operation.VIEW_RECEIPT, "Receipt", shown)
     records = await ledger.vault.read((receipt.document, *OrderView.references(order)))
     if "text/html" in accept or "text/plain" in accept:
         document = opened(records, receipt.document, ReceiptDocument)

@@ -62,9 +62,10 @@ chaos: $(STAMP) ## break things on purpose under load and compare the books (NAM
 format: $(STAMP) ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-reference: $(STAMP) ## write order-states.md and row-policies.md in docs/reference anew, from what the code does
+reference: $(STAMP) ## write the pages of docs/reference anew that are made from what the code does
 	@$(BIN)/python -m tests.reference.document
 	@$(BIN)/python -m tests.reference.policies
+	@$(BIN)/python -m tests.reference.permissions
 
 lock: $(STAMP) ## lock the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile pyproject.toml --extra dev -p 3.11 --universal --upgrade --no-emit-index-url --no-header \

@@ -12,7 +12,7 @@ from benchmarks.figures import Figure, written
 from benchmarks.performance import remembered
 
 BENCH: Final = ("append", "project", "http", "latency", "growth", "memory", "start", "access")
-CHAOS: Final = ("saga", "model", "receipts", "kill", "store", "canaries")
+CHAOS: Final = ("saga", "model", "receipts", "kill", "store", "canaries", "http")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 out = Console(stderr=True, highlight=False)

@@ -27,7 +27,10 @@ def measured(out: Console) -> list[Figure]:
 async def _measured(out: Console) -> list[Figure]:
     ratios, told = [], []
     with bench_server() as server:
-        async with served(server, 2, ACCOUNTS) as asking, beside(server, asking, "benchmarks.unasked") as unasked:
+        async with (
+            served(server, 2, ACCOUNTS, apart=True) as asking,
+            beside(server, asking, "benchmarks.unasked") as unasked,
+        ):
             for number in range(PASSES):
                 ours, theirs = await _pass(asking, unasked)
                 ratios.append(ours / theirs)

@@ -15,6 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import jwt
 import pytest
 from cryptography import x509
@@ -24,12 +25,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from adapters.bootstrap import opened_ledger
+from adapters.http.application import application
 from adapters.identity import provider_keys
 from adapters.identity.accepted import AUDIENCE, Accepted
 from adapters.identity.provider_keys import ProviderKeys
+from adapters.identity.sandbox import Person
 from adapters.identity.tokens import IdentityUnavailable, TokenChecker, TokenRefused
-from adapters.settings import SettingsError, from_environment
+from adapters.settings import Settings, SettingsError, from_environment
 from adapters.tls import client_context
+from domain.envelope import Role
 
 pytestmark = pytest.mark.system
 
@@ -344,3 +349,55 @@ def test_a_setting_that_would_let_others_in_is_refused(
 def test_other_asymmetric_signatures_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDENTITY_ALGORITHMS", "PS256, ES384")
     assert from_environment().identity_algorithms == ("PS256", "ES384")
+
+
+async def test_the_api_takes_the_providers_tokens_alone_and_says_503_while_nobody_can_be_known(
+    provider: Provider, ledger_url: str
+) -> None:
+    settings = Settings(sandbox=True, identity_jwks_url=provider.url, identity_issuer=ISSUER)
+    async with opened_ledger(settings, ledger_url) as ledger:
+        await ledger.sandbox.identity.admit(Person(login="anna", id="p-anna", name="Anna", role=Role.OPERATOR))
+        of_the_sandbox = await ledger.sandbox.identity.token("anna")
+        transport = httpx2.ASGITransport(app=application(ledger))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://ledger.example") as client:
+
+            async def called(sent: str | None) -> httpx2.Response:
+                headers = {} if sent is None else {"Authorization": f"Bearer {sent}"}
+                return await client.get("/v1/accounts", headers=headers)
+
+            provider.away = True
+            answer = await called(token())
+            assert (answer.status_code, answer.json()["code"]) == (503, "IDENTITY_UNAVAILABLE")
+            assert int(answer.headers["Retry-After"]) > 0
+            assert (await called(None)).status_code == 401
+            provider.away, keys = False, ledger.tokens._keys
+            assert isinstance(keys, ProviderKeys)
+            keys._asked_at = float("-inf")
+            assert (await called(token())).json() == {"items": [], "next": None}
+            answer = await called(of_the_sandbox)
+            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"')
+            assert (await called(None)).headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_who_sends_too_much_waits_and_others_do_not(provider: Provider, ledger_url: str) -> None:
+    settings = Settings(
+        sandbox=True,
+        identity_jwks_url=provider.url,
+        identity_issuer=ISSUER,
+        requests_per_second=0.3,
+        refused_per_second=0.2,
+    )
+    async with opened_ledger(settings, ledger_url) as ledger:
+        transport = httpx2.ASGITransport(app=application(ledger))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://ledger.example") as client:
+
+            async def statuses(sent: str, count: int) -> list[int]:
+                headers = {"Authorization": f"Bearer {sent}"}
+                return [(await client.get("/v1/accounts", headers=headers)).status_code for _ in range(count)]
+
+            assert await statuses(token(), 5) == [200, 200, 200, 429, 429]
+            assert await statuses("nonsense", 4) == [401, 401, 429, 429]
+            assert await statuses(token(sub="p-other"), 1) == [200]
+            answer = await client.get("/v1/accounts", headers={"Authorization": f"Bearer {token()}"})
+            assert (answer.status_code, answer.json()["code"]) == (429, "RATE_LIMITED")
+            assert 1 <= int(answer.headers["Retry-After"]) <= 4

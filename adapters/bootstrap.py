@@ -20,7 +20,8 @@ from adapters.documents.receipt import ReceiptTemplates
 from adapters.http.rates import Rate
 from adapters.identity.accepted import Accepted
 from adapters.identity.provider_keys import ProviderKeys
-from adapters.identity.sandbox import ISSUER, SandboxIdentity
+from adapters.identity.relying_party import Discovery, Endpoints, RelyingParty
+from adapters.identity.sandbox import CALLBACK, ISSUER, PAGES_CLIENT, SandboxIdentity
 from adapters.identity.tokens import TokenChecker
 from adapters.ledger import Ledger, Sandbox
 from adapters.log.direct import DirectLog
@@ -36,6 +37,7 @@ from adapters.postgres.projecting import ProjectionWorker
 from adapters.postgres.read_model_tables import outdated
 from adapters.postgres.read_models import PortalQueries
 from adapters.postgres.sandbox_books import PostgresBooks
+from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.sight import become_api
 from adapters.postgres.vault import PostgresVault
 from adapters.postgres.wakeups import EVENTS, Wakeups
@@ -176,6 +178,30 @@ def _provider(settings: Settings) -> ProviderKeys | None:
     return ProviderKeys(settings.identity_jwks_url, tls, settings.identity_keys_seconds)
 
 
+def _relying_party(settings: Settings, provider: ProviderKeys | None, sandbox: SandboxIdentity) -> RelyingParty | None:
+    """At the configured provider, or without one at the sandbox's; None where people can't sign in to pages."""
+    back, tls = settings.origin + CALLBACK, client_context(settings.identity_ca_file)
+    if provider is None:
+        accepted = Accepted(ISSUER, PAGES_CLIENT)
+        here = Endpoints(
+            f"{settings.origin}/sandbox/identity/authorise", f"http://127.0.0.1:{settings.port}/sandbox/identity/token"
+        )
+
+        async def known() -> Endpoints:
+            return here
+
+        return RelyingParty(PAGES_CLIENT, None, back, known, TokenChecker(accepted, sandbox), tls)
+    if settings.identity_client_id is None or settings.identity_issuer is None:
+        return None
+    client, secret = settings.identity_client_id, settings.identity_client_secret
+    accepted = Accepted(
+        settings.identity_issuer, client, settings.identity_algorithms, settings.identity_leeway_seconds
+    )
+    checker = TokenChecker(accepted, provider)
+    discovery = Discovery(settings.identity_issuer, tls)
+    return RelyingParty(client, secret.get_secret_value() if secret else None, back, discovery, checker, tls)
+
+
 def _tokens(settings: Settings, provider: ProviderKeys | None, sandbox: SandboxIdentity) -> TokenChecker:
     """Of the configured provider alone, or without one of the sandbox's."""
     accepted = Accepted(
@@ -234,6 +260,8 @@ def _wired(
         wakeups=wakeups,
         projections=[ProjectionWorker(each, DirectLog(pool, wakeups), pool, wakeups, owner) for each in PROJECTIONS],
         access_log=PostgresAccessLog(api_pool),
+        sessions=PostgresSessions(api_pool),
+        relying_party=_relying_party(settings, provider, sandbox.identity),
         caller_rate=Rate(settings.requests_per_second),
         refused_rate=Rate(settings.refused_per_second),
         workers=_workers(settings, writer, clock, sandbox, pool, wakeups, owner),

@@ -3,13 +3,12 @@
 import os
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from adapters.documents.seller import Seller
-from adapters.identity.accepted import ALGORITHMS, ASYMMETRIC, AUDIENCE, LEEWAY
+from adapters.identity.accepted import ALGORITHMS, ASYMMETRIC, AUDIENCE, LEEWAY, is_safe_address
 from domain.quote import QuotingRules
 
 TERMS_VERSION: Final = "2026-01"
@@ -46,6 +45,13 @@ class Settings(BaseSettings):
     identity_leeway_seconds: Annotated[int, Field(ge=0, le=300)] = Field(default=LEEWAY, description="clocks differ")
     identity_keys_seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
         default=3600, description="how long the provider's keys serve while it is away"
+    )
+    identity_client_id: str | None = Field(
+        default=None, description="this service at the provider, for sign-in to pages"
+    )
+    identity_client_secret: SecretStr | None = None
+    public_url: str | None = Field(
+        default=None, description="where browsers reach this service; none: http://localhost and the port"
     )
     identity_ca_file: Path | None = Field(default=None, description="authorities (PEM) of the provider's certificate")
     database_connections: Annotated[int, Field(ge=2, le=1000)] = 10
@@ -95,11 +101,10 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return named
 
-    @field_validator("identity_jwks_url")
+    @field_validator("identity_jwks_url", "public_url")
     @classmethod
     def _is_safe(cls, value: str | None) -> str | None:
-        parts = urlsplit(value or "https://-")
-        if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}):
+        if value is None or is_safe_address(value):
             return value
         message = "begins with https:// (http:// only on this machine)"
         raise ValueError(message)
@@ -110,6 +115,11 @@ class Settings(BaseSettings):
             message = "IDENTITY_ISSUER and IDENTITY_JWKS_URL belong together: set both or none"
             raise ValueError(message)
         return self
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port that browsers reach this service at."""
+        return (self.public_url or f"http://localhost:{self.port}").rstrip("/")
 
     @property
     def quoting_rules(self) -> QuotingRules:

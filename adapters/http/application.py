@@ -12,6 +12,7 @@ from adapters.http.body_limit import BodyLimit
 from adapters.http.callers import TheLedger
 from adapters.http.deadline import Deadline
 from adapters.http.security_headers import SecurityHeaders
+from adapters.http.signing_in import SignInNeeded, signing_in, to_sign_in
 from adapters.http.unknown_at_first import UnknownAtFirst
 from adapters.ledger import Ledger
 from services.ports import StoreUnavailable
@@ -49,6 +50,9 @@ def application(ledger: Ledger) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     for routes in ROUTES:
         app.include_router(routes)
+
+    app.include_router(signing_in)
+    app.add_exception_handler(SignInNeeded, to_sign_in)
 
     @app.get("/healthz", tags=["operation"])
     async def healthz() -> dict[str, str]:

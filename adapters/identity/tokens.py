@@ -93,17 +93,30 @@ class TokenChecker:
         return checked.caller
 
     async def _verified(self, token: str, keys: Mapping[str, Any]) -> _Checked:
+        claims, key_id, key = await self._decoded(token, keys)
+        return _Checked(caller_of_claims(claims), key_id, key, float(claims["exp"]) + self._accepted.leeway_seconds)
+
+    async def claims(self, token: str) -> Mapping[str, Any]:
+        """What the token says, checked now and not remembered; raises TokenRefused or IdentityUnavailable."""
+        if len(token) > TOKEN_AT_MOST or not token.isascii():
+            raise TokenRefused(reason="not valid here")
+        claims, _, _ = await self._decoded(token, await self._keys.known())
+        return claims
+
+    async def _decoded(self, token: str, keys: Mapping[str, Any]) -> tuple[dict[str, Any], str, Any]:
+        """The claims, and the key that they are signed with."""
         accepted = self._accepted
         try:
             header = jwt.get_unverified_header(token)
-            key_id = str(header.get("kid"))
+            # A provider with one key need not name it (OpenID Connect Core, 10.1).
+            key_id = str(header.get("kid", next(iter(keys)) if len(keys) == 1 else None))
             # Nothing else of the header is believed: jku, x5u, jwk and x5c would let a token bring its own key.
             if header["alg"] not in accepted.algorithms or "crit" in header:
                 raise TokenRefused(reason="not signed as it must be")
             key = keys.get(key_id) or (await self._keys.anew()).get(key_id)
             if key is None:
                 raise TokenRefused(reason="unknown key")
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=list(accepted.algorithms),
@@ -112,23 +125,26 @@ class TokenChecker:
                 leeway=accepted.leeway_seconds,
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},
             )
-            return _Checked(_caller(claims), key_id, key, float(claims["exp"]) + accepted.leeway_seconds)
         except jwt.ExpiredSignatureError:
             raise TokenRefused(reason="expired") from None
         except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError):
             raise TokenRefused(reason="not valid here") from None
+        return claims, key_id, key
 
 
-def _caller(claims: Mapping[str, Any]) -> Caller:
-    """Only what the role's sight goes by is taken over. Raises KeyError, ValueError or TypeError."""
-    if not _OPAQUE.fullmatch(claims["sub"]):
+def caller_of_claims(claims: Mapping[str, Any]) -> Caller:
+    """Only what the role's sight goes by is taken over. Raises TokenRefused."""
+    if not _OPAQUE.fullmatch(str(claims["sub"])):
         raise TokenRefused(reason="its subject is no opaque id")
-    role = Role(claims["role"])
-    accounts = frozenset(UUID(each) for each in claims.get("accounts", ()))
-    territories = frozenset(str(each) for each in claims.get("territories", ()))
+    try:
+        role = Role(claims["role"])
+        accounts = frozenset(UUID(each) for each in claims.get("accounts", ()))
+        territories = frozenset(str(each) for each in claims.get("territories", ()))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise TokenRefused(reason="not valid here") from None
     sight = SEES[role]
     return Caller(
-        Actor(claims["sub"], role),
+        Actor(str(claims["sub"]), role),
         accounts if sight is Sight.NAMED else frozenset(),
         territories if sight is Sight.TERRITORY else frozenset(),
     )

@@ -13,7 +13,7 @@ from adapters.postgres.read_model_tables import make_what_costs_nothing, outdate
 from adapters.postgres.sight import API_ROLE
 from adapters.postgres.views import make_missing_views
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The revision that this version of the program needs."""
 
 TABLES: Final = (
@@ -23,6 +23,8 @@ TABLES: Final = (
     "ledger.vault",
     "ledger.work_claims",
     "ledger.access_log",
+    "ledger.sign_ins",
+    "ledger.sessions",
     "projecting.checkpoints",
     "projecting.parked",
     "projecting.read_models",

@@ -81,6 +81,17 @@ async def test_a_remembered_token_ends_with_its_key(checker: TokenChecker, provi
         await checker.caller(sent)
 
 
+async def test_the_only_key_need_not_be_named(checker: TokenChecker, provider: Provider) -> None:
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "p-anna", "role": "operator", "iat": now, "exp": now + 60}
+    assert (await checker.caller(jwt.encode(claims, KEY, algorithm="EdDSA"))).actor.id == "p-anna"
+    with pytest.raises(TokenRefused):
+        await checker.caller(jwt.encode(claims, Ed25519PrivateKey.generate(), algorithm="EdDSA"))
+    provider.keys = {"k1": KEY.public_key(), "k2": Ed25519PrivateKey.generate().public_key()}
+    with pytest.raises(TokenRefused, match="unknown key"):
+        await checker.caller(jwt.encode({**claims, "exp": now + 61}, KEY, algorithm="EdDSA"))
+
+
 async def test_another_signature_is_not_the_remembered_token(checker: TokenChecker) -> None:
     sent = token()
     await checker.caller(sent)

@@ -23,6 +23,8 @@ APPLICATION = {
     "ledger.settings": {"SELECT", "INSERT"},  # INSERT: `migrate` fixes what isn't fixed yet; nothing can be replaced
     "ledger.work_claims": CHANGING,
     "ledger.access_log": {"INSERT"},
+    "ledger.sign_ins": CHANGING,
+    "ledger.sessions": CHANGING,
     "projecting.checkpoints": {"SELECT", "INSERT", "UPDATE"},
     "projecting.parked": CHANGING,
     "projecting.read_models": READING,
@@ -46,6 +48,8 @@ API = {
     "ledger.vault": READING,
     "ledger.settings": READING,
     "ledger.access_log": {"INSERT"},
+    "ledger.sign_ins": CHANGING,
+    "ledger.sessions": CHANGING,
     "projecting.checkpoints": READING,
     "projecting.parked": READING,  # some columns
     "projecting.read_models": READING,

@@ -19,10 +19,9 @@ from adapters.documents.notice import NoticeTemplates
 from adapters.documents.receipt import ReceiptTemplates
 from adapters.http.rates import Rate
 from adapters.identity.accepted import Accepted
-from adapters.identity.provider_keys import ProviderKeys
-from adapters.identity.relying_party import Discovery, Endpoints, RelyingParty
+from adapters.identity.relying_party import Endpoints, RelyingParty
 from adapters.identity.sandbox import CALLBACK, ISSUER, PAGES_CLIENT, SandboxIdentity
-from adapters.identity.tokens import TokenChecker
+from adapters.identity.tokens import ClosableKeys, TokenChecker
 from adapters.ledger import Ledger, Sandbox
 from adapters.log.direct import DirectLog
 from adapters.log.event_log import EventLog
@@ -167,9 +166,12 @@ async def opened_ledger(settings: Settings, url: str) -> AsyncIterator[Ledger]:
             await wakeups.stop()
 
 
-def _provider(settings: Settings) -> ProviderKeys | None:
+def _provider(settings: Settings) -> ClosableKeys | None:
     if settings.identity_jwks_url is None:
         return None
+    # It loads an HTTP client, which the embedded default does not need at the start.
+    from adapters.identity.provider_keys import ProviderKeys  # noqa: PLC0415
+
     try:
         tls = client_context(settings.identity_ca_file)
     except (OSError, ssl.SSLError) as error:
@@ -178,9 +180,9 @@ def _provider(settings: Settings) -> ProviderKeys | None:
     return ProviderKeys(settings.identity_jwks_url, tls, settings.identity_keys_seconds)
 
 
-def _relying_party(settings: Settings, provider: ProviderKeys | None, sandbox: SandboxIdentity) -> RelyingParty | None:
+def _relying_party(settings: Settings, provider: ClosableKeys | None, sandbox: SandboxIdentity) -> RelyingParty | None:
     """At the configured provider, or without one at the sandbox's; None where people can't sign in to pages."""
-    back, tls = settings.origin + CALLBACK, client_context(settings.identity_ca_file)
+    back = settings.origin + CALLBACK
     if provider is None:
         accepted = Accepted(ISSUER, PAGES_CLIENT)
         here = Endpoints(
@@ -190,19 +192,22 @@ def _relying_party(settings: Settings, provider: ProviderKeys | None, sandbox: S
         async def known() -> Endpoints:
             return here
 
-        return RelyingParty(PAGES_CLIENT, None, back, known, TokenChecker(accepted, sandbox), tls)
+        return RelyingParty(PAGES_CLIENT, None, back, known, TokenChecker(accepted, sandbox))
     if settings.identity_client_id is None or settings.identity_issuer is None:
         return None
     client, secret = settings.identity_client_id, settings.identity_client_secret
     accepted = Accepted(
         settings.identity_issuer, client, settings.identity_algorithms, settings.identity_leeway_seconds
     )
+    from adapters.identity.discovery import Discovery  # noqa: PLC0415 -- see _provider
+
+    discovery = Discovery(settings.identity_issuer, client_context(settings.identity_ca_file))
+    plain = secret.get_secret_value() if secret else None
     checker = TokenChecker(accepted, provider)
-    discovery = Discovery(settings.identity_issuer, tls)
-    return RelyingParty(client, secret.get_secret_value() if secret else None, back, discovery, checker, tls)
+    return RelyingParty(client, plain, back, discovery, checker, settings.identity_ca_file)
 
 
-def _tokens(settings: Settings, provider: ProviderKeys | None, sandbox: SandboxIdentity) -> TokenChecker:
+def _tokens(settings: Settings, provider: ClosableKeys | None, sandbox: SandboxIdentity) -> TokenChecker:
     """Of the configured provider alone, or without one of the sandbox's."""
     accepted = Accepted(
         settings.identity_issuer or ISSUER,
@@ -220,7 +225,7 @@ def _wired(
     writer: GroupCommit,
     wakeups: Wakeups,
     books: PostgresBooks,
-    provider: ProviderKeys | None,
+    provider: ClosableKeys | None,
 ) -> Ledger:
     clock = MovableClock(books) if settings.movable_clock else SystemClock()
     sandbox = Sandbox(

@@ -2,19 +2,15 @@
 
 import asyncio
 import secrets
-import ssl
-import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-import httpx2
-
-from adapters.identity.accepted import is_safe_address
 from adapters.identity.tokens import IdentityUnavailable, TokenChecker, TokenRefused, caller_of_claims
+from adapters.tls import client_context
 from services.authorisation import Caller
 
 _SECONDS: Final = 5.0
-_KNOWN_SECONDS: Final = 3600.0
 
 
 class Endpoints(NamedTuple):
@@ -42,38 +38,6 @@ class Begun:
     verifier: str
 
 
-class Discovery:
-    """Reads the provider's configuration from its issuer's well-known address, and nothing from anywhere else."""
-
-    def __init__(self, issuer: str, tls: ssl.SSLContext) -> None:
-        """Of this issuer."""
-        self._issuer, self._tls = issuer, tls
-        self._known: Endpoints | None = None
-        self._known_until = float("-inf")
-
-    async def __call__(self) -> Endpoints:
-        """See FindsEndpoints."""
-        if self._known is None or time.monotonic() > self._known_until:
-            try:
-                self._known = await self._asked()
-            except (httpx2.HTTPError, OSError, ValueError, TypeError, KeyError):
-                if self._known is None:
-                    raise IdentityUnavailable from None
-            self._known_until = time.monotonic() + _KNOWN_SECONDS
-        return self._known
-
-    async def _asked(self) -> Endpoints:
-        address = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
-        client = httpx2.AsyncClient(verify=self._tls, timeout=_SECONDS, trust_env=False, follow_redirects=False)
-        async with asyncio.timeout(_SECONDS), client:
-            response = await client.get(address)
-            document = response.raise_for_status().json()
-        found = Endpoints(document["authorization_endpoint"], document["token_endpoint"])
-        if document["issuer"] != self._issuer or not all(is_safe_address(each) for each in found):
-            raise ValueError
-        return found
-
-
 class RelyingParty:
     """This service as a client of the provider."""
 
@@ -84,11 +48,14 @@ class RelyingParty:
         redirect_uri: str,
         endpoints: FindsEndpoints,
         id_tokens: TokenChecker,
-        tls: ssl.SSLContext,
+        authorities: Path | None = None,
     ) -> None:
-        """`id_tokens` accepts those of the provider for `client_id`; `redirect_uri` is registered with it."""
+        """`id_tokens` accepts those of the provider for `client_id`; `redirect_uri` is registered with it.
+
+        `authorities` of its certificate: see client_context.
+        """
         self._client_id, self._client_secret, self._redirect_uri = client_id, client_secret, redirect_uri
-        self._endpoints, self._id_tokens, self._tls = endpoints, id_tokens, tls
+        self._endpoints, self._id_tokens, self._authorities = endpoints, id_tokens, authorities
 
     async def begin(self) -> Begun:
         """A sign-in with secrets of its own. Raises IdentityUnavailable."""
@@ -102,7 +69,8 @@ class RelyingParty:
 
     async def finished(self, code: str, nonce: str, verifier: str) -> Caller:
         """Who signed in. Raises TokenRefused if the provider doesn't say so to us now, or IdentityUnavailable."""
-        from authlib.integrations.base_client import OAuthError  # noqa: PLC0415 -- see _client
+        import httpx2  # noqa: PLC0415 -- see _client
+        from authlib.integrations.base_client import OAuthError  # noqa: PLC0415
 
         endpoints = await self._endpoints()
         try:
@@ -130,7 +98,7 @@ class RelyingParty:
             scope="openid",
             redirect_uri=self._redirect_uri,
             code_challenge_method="S256",
-            verify=self._tls,
+            verify=client_context(self._authorities),
             timeout=_SECONDS,
             trust_env=False,
             follow_redirects=False,

@@ -49,6 +49,14 @@ class Keys(Protocol):
         ...
 
 
+class ClosableKeys(Keys, Protocol):
+    """Keys that are asked for in the background."""
+
+    async def close(self) -> None:
+        """Ask no more."""
+        ...
+
+
 REMEMBERED: Final = 10_000
 """How many tokens are remembered as checked; the one that was not used for longest is forgotten first."""
 

@@ -80,6 +80,8 @@ format: $(STAMP) ## format the code and mend what can be mended
 reference: $(STAMP) ## write docs/reference anew from the code: order states, events, their schemas, AsyncAPI
 	@$(BIN)/python -m tests.reference.document
 	@$(BIN)/python -m tests.reference.events.writing
+	@$(BIN)/python -m tests.reference.policies
+	@$(BIN)/python -m tests.reference.permissions
 
 lock: $(STAMP) ## lock the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile pyproject.toml --extra dev -p 3.11 --universal --upgrade --no-emit-index-url --no-header \

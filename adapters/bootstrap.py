@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,11 @@ from adapters.clock import MovableClock, SystemClock
 from adapters.documents.credit_note import CreditNoteTemplates
 from adapters.documents.notice import NoticeTemplates
 from adapters.documents.receipt import ReceiptTemplates
-from adapters.identity.sandbox import ISSUER, SandboxIdentity
-from adapters.identity.tokens import TokenChecker
+from adapters.http.rates import Rate
+from adapters.identity.accepted import Accepted
+from adapters.identity.relying_party import Endpoints, RelyingParty
+from adapters.identity.sandbox import CALLBACK, ISSUER, PAGES_CLIENT, SandboxIdentity
+from adapters.identity.tokens import ClosableKeys, TokenChecker
 from adapters.ledger import Ledger, Sandbox
 from adapters.log.direct import DirectLog
 from adapters.log.event_log import EventLog, LogUnavailable
@@ -26,6 +30,7 @@ from adapters.log.falling_back import FallingBack
 from adapters.mail.sandbox import SandboxMailer
 from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres import schema
+from adapters.postgres.access_log import PostgresAccessLog
 from adapters.postgres.availability import BoundedConnection, still_there, tune
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
@@ -34,11 +39,14 @@ from adapters.postgres.publishing import Publication
 from adapters.postgres.read_model_tables import outdated
 from adapters.postgres.read_models import PortalQueries
 from adapters.postgres.sandbox_books import PostgresBooks
+from adapters.postgres.sessions import PostgresSessions
+from adapters.postgres.sight import become_api
 from adapters.postgres.vault import PostgresVault
 from adapters.postgres.wakeups import EVENTS, Wakeups
 from adapters.postgres.work_lists import PostgresWorkList
 from adapters.provisioning.sandbox import SandboxProvisioning
 from adapters.settings import Settings, SettingsError
+from adapters.tls import client_context
 from adapters.vat_ids import StdnumVatIds
 from projections.care import care
 from projections.catalogue import PROJECTIONS
@@ -124,7 +132,18 @@ def _connecting(url: str) -> Callable[[], Any]:
     return connect
 
 
-def _pool(url: str, settings: Settings, least: int, most: int) -> Pool:
+async def _tune_for_api(connection: AsyncConnection) -> None:
+    await tune(connection)
+    await become_api(connection)
+
+
+def _pool(
+    url: str,
+    settings: Settings,
+    least: int,
+    most: int,
+    configure: Callable[[AsyncConnection], Awaitable[None]] = tune,
+) -> Pool:
     """Connections for those who share them: a bounded number waits for a bounded time, and none gets a dead one."""
     return AsyncConnectionPool(
         url,
@@ -137,7 +156,7 @@ def _pool(url: str, settings: Settings, least: int, most: int) -> Pool:
         # The pool doubles its pause after each failure until it gives up, and begins anew with the next who asks: given
         # up early, it is back a second after the database, however long that was away.
         reconnect_timeout=2.0,
-        configure=tune,
+        configure=configure,
         check=still_there,
         open=False,
     )
@@ -152,18 +171,83 @@ async def opened_ledger(settings: Settings, url: str) -> AsyncIterator[Ledger]:
     pool = _pool(url, settings, 2, settings.database_connections)
     wakeups = Wakeups(_connecting(url))
     writer = GroupCommit(_connecting(url), lambda _: wakeups.ring(EVENTS), settings.append_queue)
+    provider = _provider(settings)
+    api_url = settings.database_api_url.get_secret_value() if settings.database_api_url else url
+    api_pool = _pool(api_url, settings, 2, settings.database_connections, _tune_for_api)
     # The sandbox is another company's system as far as the ledger is concerned: it has connections of its own.
-    async with pool, _pool(url, settings, 1, _SANDBOX_CONNECTIONS) as sandbox_pool:
+    async with pool, api_pool, _pool(url, settings, 1, _SANDBOX_CONNECTIONS) as sandbox_pool:
         wakeups.start()
         writer.start()
         try:
-            yield _wired(settings, pool, writer, wakeups, PostgresBooks(sandbox_pool))
+            yield _wired(settings, pool, api_pool, writer, wakeups, PostgresBooks(sandbox_pool), provider)
         finally:
+            if provider:
+                await provider.close()
             await writer.stop()
             await wakeups.stop()
 
 
-def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups, books: PostgresBooks) -> Ledger:
+def _provider(settings: Settings) -> ClosableKeys | None:
+    if settings.identity_jwks_url is None:
+        return None
+    # It loads an HTTP client, which the embedded default does not need at the start.
+    from adapters.identity.provider_keys import ProviderKeys  # noqa: PLC0415
+
+    try:
+        tls = client_context(settings.identity_ca_file)
+    except (OSError, ssl.SSLError) as error:
+        message = f"IDENTITY_CA_FILE: no certificates can be read from it ({type(error).__name__})"
+        raise SettingsError(message) from None
+    return ProviderKeys(settings.identity_jwks_url, tls, settings.identity_keys_seconds)
+
+
+def _relying_party(settings: Settings, provider: ClosableKeys | None, sandbox: SandboxIdentity) -> RelyingParty | None:
+    """At the configured provider, or without one at the sandbox's; None where people can't sign in to pages."""
+    back = settings.origin + CALLBACK
+    if provider is None:
+        accepted = Accepted(ISSUER, PAGES_CLIENT)
+        here = Endpoints(
+            f"{settings.origin}/sandbox/identity/authorise", f"http://127.0.0.1:{settings.port}/sandbox/identity/token"
+        )
+
+        async def known() -> Endpoints:
+            return here
+
+        return RelyingParty(PAGES_CLIENT, None, back, known, TokenChecker(accepted, sandbox))
+    if settings.identity_client_id is None or settings.identity_issuer is None:
+        return None
+    client, secret = settings.identity_client_id, settings.identity_client_secret
+    accepted = Accepted(
+        settings.identity_issuer, client, settings.identity_algorithms, settings.identity_leeway_seconds
+    )
+    from adapters.identity.discovery import Discovery  # noqa: PLC0415 -- see _provider
+
+    discovery = Discovery(settings.identity_issuer, client_context(settings.identity_ca_file))
+    plain = secret.get_secret_value() if secret else None
+    checker = TokenChecker(accepted, provider)
+    return RelyingParty(client, plain, back, discovery, checker, settings.identity_ca_file)
+
+
+def _tokens(settings: Settings, provider: ClosableKeys | None, sandbox: SandboxIdentity) -> TokenChecker:
+    """Of the configured provider alone, or without one of the sandbox's."""
+    accepted = Accepted(
+        settings.identity_issuer or ISSUER,
+        settings.identity_audience,
+        settings.identity_algorithms,
+        settings.identity_leeway_seconds,
+    )
+    return TokenChecker(accepted, provider or sandbox)
+
+
+def _wired(
+    settings: Settings,
+    pool: Pool,
+    api_pool: Pool,
+    writer: GroupCommit,
+    wakeups: Wakeups,
+    books: PostgresBooks,
+    provider: ClosableKeys | None,
+) -> Ledger:
     clock = MovableClock(books) if settings.movable_clock else SystemClock()
     sandbox = Sandbox(
         books=books,
@@ -175,7 +259,8 @@ def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups
         provisioning=SandboxProvisioning(books),
         mailer=SandboxMailer(books, clock, settings.seller_email),
     )
-    events, vault = PostgresEventStore(pool, writer, settings.partitions), PostgresVault(pool)
+    # What is done in a caller's name reads as the API's role, which sees his accounts only.
+    events, vault = PostgresEventStore(api_pool, writer, settings.partitions), PostgresVault(api_pool)
     vat_ids, rules = StdnumVatIds(), settings.quoting_rules
     log, publication = DirectLog(pool, wakeups), Publication(pool)
     owner = owner_name()
@@ -185,9 +270,9 @@ def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups
         events=events,
         writer=writer,
         vault=vault,
-        queries=PortalQueries(pool, wakeups, events),
+        queries=PortalQueries(api_pool, wakeups, events),
         clock=clock,
-        tokens=TokenChecker(ISSUER, sandbox.identity.public_keys),
+        tokens=_tokens(settings, provider, sandbox.identity),
         accounts=accounts,
         importing=Importing(accounts, events, vault, sandbox.payments, vat_ids),
         quoting=Quoting(events, vat_ids, rules),
@@ -207,7 +292,12 @@ def _wired(settings: Settings, pool: Pool, writer: GroupCommit, wakeups: Wakeups
             )
             for each in PROJECTIONS
         ],
-        workers=_workers(settings, events, vault, clock, sandbox, pool, wakeups, owner),
+        access_log=PostgresAccessLog(api_pool),
+        sessions=PostgresSessions(api_pool),
+        relying_party=_relying_party(settings, provider, sandbox.identity),
+        caller_rate=Rate(settings.requests_per_second),
+        refused_rate=Rate(settings.refused_per_second),
+        workers=_workers(settings, writer, clock, sandbox, pool, wakeups, owner),
     )
 
 
@@ -258,14 +348,14 @@ def check_log(settings: Settings) -> None:
 
 def _workers(
     settings: Settings,
-    events: PostgresEventStore,
-    vault: PostgresVault,
+    writer: GroupCommit,
     clock: Clock,
     sandbox: Sandbox,
     pool: Pool,
     wakeups: Wakeups,
     owner: str,
 ) -> dict[str, Worker]:
+    events, vault = PostgresEventStore(pool, writer, settings.partitions), PostgresVault(pool)
     templates = ReceiptTemplates(settings.seller), CreditNoteTemplates(settings.seller)
     receipts = Receipts(events, vault, clock, *templates, settings.seller_time_zone)
     mail = events, vault, clock, sandbox.mailer, settings.mail_domain

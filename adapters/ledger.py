@@ -9,16 +9,20 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.admin_directory.sandbox import SandboxAdminDirectory
+from adapters.http.rates import Rate
+from adapters.identity.relying_party import RelyingParty
 from adapters.identity.sandbox import SandboxIdentity
 from adapters.identity.tokens import TokenChecker
 from adapters.log.event_log import EventLog
 from adapters.mail.sandbox import SandboxMailer
 from adapters.payments.sandbox import SandboxPayments
+from adapters.postgres.access_log import PostgresAccessLog
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
 from adapters.postgres.projecting import ProjectionWorker
 from adapters.postgres.publishing import Publication
 from adapters.postgres.read_models import PortalQueries
+from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.vault import PostgresVault
 from adapters.postgres.wakeups import READ_MODELS, Wakeups
 from adapters.provisioning.sandbox import SandboxProvisioning
@@ -75,6 +79,11 @@ class Ledger:
     relay: "KafkaRelay | None"
     projections: list[ProjectionWorker]
     workers: dict[str, Worker]
+    access_log: PostgresAccessLog
+    sessions: PostgresSessions
+    relying_party: RelyingParty | None
+    caller_rate: Rate
+    refused_rate: Rate
     running_commands: set[UUID] = field(default_factory=set)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 

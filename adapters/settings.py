@@ -1,12 +1,14 @@
 """All settings, from the environment, each with its plain error."""
 
+import os
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from adapters.documents.seller import Seller
+from adapters.identity.accepted import ALGORITHMS, ASYMMETRIC, AUDIENCE, LEEWAY, is_safe_address
 from adapters.log.kafka_access import KafkaAccess
 from domain.quote import QuotingRules
 
@@ -24,6 +26,9 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = Field(default=None, description="PostgreSQL as the application; none: embedded")
     database_owner_url: SecretStr | None = Field(default=None, description="PostgreSQL as a role that may migrate")
+    database_api_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL as the API's role; none: DATABASE_URL's role takes it on"
+    )
     data_folder: Path = Field(default=Path(".seatledger"), description="where the embedded server keeps its data")
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
@@ -43,10 +48,39 @@ class Settings(BaseSettings):
     )
     sandbox: bool = Field(default=False, description="work with the sandbox counterparties and identity provider")
     movable_clock: bool = Field(default=True, description="an operator may move business time; only with the sandbox")
+    identity_jwks_url: str | None = Field(
+        default=None, description="where the identity provider's keys are; none: the sandbox's provider"
+    )
+    identity_issuer: str | None = Field(default=None, description="`iss` of its tokens")
+    identity_audience: str = Field(default=AUDIENCE, description="`aud` of tokens for this service")
+    identity_algorithms: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=ALGORITHMS, description="signatures that are accepted, separated by commas; asymmetric ones only"
+    )
+    identity_leeway_seconds: Annotated[int, Field(ge=0, le=300)] = Field(default=LEEWAY, description="clocks differ")
+    identity_keys_seconds: Annotated[int, Field(ge=1, le=86400)] = Field(
+        default=3600, description="how long the provider's keys serve while it is away"
+    )
+    identity_client_id: str | None = Field(
+        default=None, description="this service at the provider, for sign-in to pages"
+    )
+    identity_client_secret: SecretStr | None = None
+    public_url: str | None = Field(
+        default=None, description="where browsers reach this service; none: http://localhost and the port"
+    )
+    identity_ca_file: Path | None = Field(default=None, description="authorities (PEM) of the provider's certificate")
     database_connections: Annotated[int, Field(ge=2, le=1000)] = 10
     append_queue: Annotated[int, Field(ge=1)] = Field(default=10_000, description="appends that may wait")
     read_queue: Annotated[int, Field(ge=1)] = Field(default=1_000, description="queries that may wait for a connection")
     body_bytes: Annotated[int, Field(ge=1024)] = Field(default=256 * 1024, description="largest request body")
+    body_seconds: Annotated[float, Field(gt=0, le=600)] = Field(
+        default=30.0, description="a request's body must be here within"
+    )
+    requests_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = Field(
+        default=200.0, description="of one caller for long; ten seconds' worth at once"
+    )
+    refused_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = Field(
+        default=20.0, description="requests of one address whose token is not accepted"
+    )
     workers_at_once: Annotated[int, Field(ge=1, le=1000)] = 8
     terms_version: str = TERMS_VERSION
     quote_valid_days: Annotated[int, Field(ge=1, le=365)] = 30
@@ -64,7 +98,7 @@ class Settings(BaseSettings):
     seller_time_zone: str = "Europe/Berlin"
     mail_domain: str = "seatledger.example"
 
-    @field_validator("database_url", "database_owner_url")
+    @field_validator("database_url", "database_owner_url", "database_api_url")
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
@@ -100,6 +134,30 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    @field_validator("identity_algorithms", mode="before")
+    @classmethod
+    def _is_asymmetric(cls, value: object) -> tuple[str, ...]:
+        named = tuple(each.strip() for each in value.split(",")) if isinstance(value, str) else value
+        if not isinstance(named, tuple) or not named or not ASYMMETRIC.issuperset(named):
+            message = f"one or more of {', '.join(sorted(ASYMMETRIC))}"
+            raise ValueError(message)
+        return named
+
+    @field_validator("identity_jwks_url", "public_url")
+    @classmethod
+    def _is_safe(cls, value: str | None) -> str | None:
+        if value is None or is_safe_address(value):
+            return value
+        message = "begins with https:// (http:// only on this machine)"
+        raise ValueError(message)
+
+    @model_validator(mode="after")
+    def _provider_is_whole(self) -> Self:
+        if (self.identity_jwks_url is None) != (self.identity_issuer is None):
+            message = "IDENTITY_ISSUER and IDENTITY_JWKS_URL belong together: set both or none"
+            raise ValueError(message)
+        return self
+
     @property
     def kafka(self) -> KafkaAccess | None:
         """The log in Kafka; None where the store itself is the log."""
@@ -117,6 +175,11 @@ class Settings(BaseSettings):
             ca_file=self.kafka_ca_file,
             certificate_file=self.kafka_certificate_file,
         )
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port that browsers reach this service at."""
+        return (self.public_url or f"http://localhost:{self.port}").rstrip("/")
 
     @property
     def quoting_rules(self) -> QuotingRules:
@@ -139,10 +202,32 @@ class Settings(BaseSettings):
         )
 
 
+def _secrets_in_files() -> dict[str, str]:
+    """What the files hold that are named in the place of secrets: NAME_FILE. Raises SettingsError."""
+    found: dict[str, str] = {}
+    for field, described in Settings.model_fields.items():
+        name, file = field.upper(), os.environ.get(f"{field.upper()}_FILE")
+        if not file or "SecretStr" not in str(described.annotation):
+            continue
+        if os.environ.get(name):
+            message = f"{name}: it is set and {name}_FILE, too: set one of them"
+            raise SettingsError(message)
+        try:
+            found[field] = Path(file).read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            message = f"{name}_FILE: it can't be read ({type(error).__name__})"
+            raise SettingsError(message) from None
+    return found
+
+
 def from_environment() -> Settings:
-    """The settings; raises SettingsError, which quotes no value, for the first that is wrong."""
+    """The settings; raises SettingsError, which quotes no value, for the first that is wrong.
+
+    A secret may be in a file whose path is in NAME_FILE instead.
+    """
+    secrets: dict[str, Any] = _secrets_in_files()
     try:
-        return Settings()
+        return Settings(**secrets)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"]).upper()

@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from uuid import UUID, uuid4
 
 import psycopg
@@ -90,20 +91,38 @@ async def served(
             assert token
             made.append(Admin(token, [company.number for company in own], [company.id for company in own]))
     how = ["apart"] if apart else []
-    environment = {**os.environ, **({"KAFKA_BOOTSTRAP_SERVERS": kafka} if kafka else {})}
+    brokers = {"KAFKA_BOOTSTRAP_SERVERS": kafka} if kafka else {}
+    async with _running("benchmarks.serving", port, url, *how, environment=brokers) as process:
+        worker = Running("work", DATABASE_URL=url, SANDBOX="1") if apart else None
+        try:
+            await asyncio.gather(*(_open_quotes(port, admin) for admin in made))
+            yield Portal(port, process, made)
+        finally:
+            if worker:
+                worker.killed()
+
+
+@asynccontextmanager
+async def beside(server: BenchServer, portal: Portal, module: str) -> AsyncIterator[Portal]:
+    """Another server on the same ledger, with the same admins."""
+    port = free_port()
+    async with _running(module, port, server.application_url()) as process:
+        yield Portal(port, process, portal.admins)
+
+
+@asynccontextmanager
+async def _running(
+    module: str, port: int, url: str, *how: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.serving", str(port), url, *how), env=environment
+        *(sys.executable, "-m", module, str(port), url, *how), env={**os.environ, **environment}
     )
-    worker = Running("work", DATABASE_URL=url, SANDBOX="1") if apart else None
     try:
         await _ready(port)
-        await asyncio.gather(*(_open_quotes(port, admin) for admin in made))
-        yield Portal(port, process, made)
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         await process.wait()
-        if worker:
-            worker.killed()
 
 
 async def _ready(port: int) -> None:

@@ -221,10 +221,9 @@ class CardNumberRefused(Refusal):
 
 @dataclass(eq=False)
 class TermsVersionUnknown(Refusal):
-    """The terms {terms_version} are not the current ones ({current}); review the order again."""
+    """These terms are not the current ones ({current}); review the order again."""
 
     code: ClassVar[str] = "TERMS_VERSION"
-    terms_version: str
     current: str
 
 

@@ -35,29 +35,51 @@ class Operation(StrEnum):
     RENEW_SUBSCRIPTION = "renew_subscription"
     OPEN_ACCOUNT = "open_account"
     MOVE_CLOCK = "move_clock"
+    RETRY_WORK = "retry_work"
+    OPERATE = "operate"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: an actor with the accounts a billing admin manages, or the territories a sales rep covers."""
+    """Who asks: an actor with the accounts that were named for it, or the territories that a sales rep covers."""
 
     actor: Actor
     accounts: frozenset[UUID] = frozenset()
     territories: frozenset[str] = frozenset()
 
 
-_EVERYBODY: Final = frozenset(Role) - {Role.SERVICE}
+class Sight(StrEnum):
+    """Which accounts a role can see; any other does not exist for it."""
+
+    NAMED = "named"
+    TERRITORY = "territory"
+    ALL = "all"
+
+
+SEES: Final[Mapping[Role, Sight]] = {
+    Role.BILLING_ADMIN: Sight.NAMED,
+    Role.SALES_REP: Sight.TERRITORY,
+    Role.ACCOUNT_SERVICES: Sight.ALL,
+    Role.FINANCE: Sight.ALL,
+    Role.INVESTIGATOR: Sight.ALL,
+    Role.OPERATOR: Sight.ALL,
+    Role.SERVICE: Sight.NAMED,  # another company's program is told which accounts are its own
+}
+
+_EVERYBODY: Final = frozenset(Role)
 
 PERMITTED: Final[Mapping[Operation, frozenset[Role]]] = {
     Operation.VIEW_ACCOUNTS: _EVERYBODY,
-    Operation.PREVIEW_QUOTE: frozenset({Role.BILLING_ADMIN, Role.SALES_REP, Role.ACCOUNT_SERVICES}),
+    Operation.PREVIEW_QUOTE: frozenset({Role.BILLING_ADMIN, Role.SALES_REP, Role.ACCOUNT_SERVICES, Role.SERVICE}),
     Operation.ISSUE_QUOTE: frozenset({Role.BILLING_ADMIN}),
     Operation.ISSUE_SALES_REP_QUOTE: frozenset({Role.SALES_REP}),
     Operation.DECLINE_QUOTE: frozenset({Role.BILLING_ADMIN, Role.SALES_REP, Role.ACCOUNT_SERVICES}),
     Operation.PREPARE_ORDER: frozenset({Role.BILLING_ADMIN}),
     Operation.CHANGE_ORDER: frozenset({Role.BILLING_ADMIN}),
     Operation.PLACE_ORDER: frozenset({Role.BILLING_ADMIN}),
-    Operation.VIEW_RECEIPT: frozenset({Role.BILLING_ADMIN, Role.ACCOUNT_SERVICES, Role.FINANCE, Role.INVESTIGATOR}),
+    Operation.VIEW_RECEIPT: frozenset(
+        {Role.BILLING_ADMIN, Role.ACCOUNT_SERVICES, Role.FINANCE, Role.INVESTIGATOR, Role.SERVICE}
+    ),
     Operation.RESEND_RECEIPT: frozenset({Role.BILLING_ADMIN, Role.ACCOUNT_SERVICES}),
     Operation.PAY_ORDER: frozenset({Role.BILLING_ADMIN}),
     Operation.CANCEL_ORDER: frozenset({Role.ACCOUNT_SERVICES}),
@@ -71,22 +93,24 @@ PERMITTED: Final[Mapping[Operation, frozenset[Role]]] = {
     Operation.RENEW_SUBSCRIPTION: frozenset({Role.ACCOUNT_SERVICES, Role.SALES_REP}),
     Operation.OPEN_ACCOUNT: frozenset({Role.OPERATOR}),
     Operation.MOVE_CLOCK: frozenset({Role.OPERATOR}),
+    Operation.RETRY_WORK: frozenset({Role.ACCOUNT_SERVICES, Role.OPERATOR}),
+    Operation.OPERATE: frozenset({Role.OPERATOR}),
 }
 """Which roles may ask for an operation, on the accounts that they can see."""
 
 
-def must_be_permitted(caller: Caller, operation: Operation) -> None:
-    """Raise NotPermitted unless the role may ask for this at all."""
-    if caller.actor.role not in PERMITTED.get(operation, frozenset()):
-        raise NotPermitted(operation=operation, role=caller.actor.role)
+def must_be_permitted(caller: Caller, *operations: Operation) -> None:
+    """Raise NotPermitted unless the role may ask for one of these at all."""
+    if not any(caller.actor.role in PERMITTED.get(operation, ()) for operation in operations):
+        raise NotPermitted(operation=" or ".join(operations) or "nothing", role=caller.actor.role)
 
 
 def must_see(caller: Caller, account_id: UUID, territory: str | None) -> None:
     """Raise NotFound unless the account exists for this caller; `territory` is the account's, None if it is unknown."""
-    match caller.actor.role:
-        case Role.BILLING_ADMIN:
+    match SEES[caller.actor.role]:
+        case Sight.NAMED:
             visible = account_id in caller.accounts
-        case Role.SALES_REP:
+        case Sight.TERRITORY:
             visible = territory in caller.territories
         case _:
             visible = True
@@ -94,11 +118,12 @@ def must_see(caller: Caller, account_id: UUID, territory: str | None) -> None:
         raise NotFound(kind="BillingAccount", id=account_id)
 
 
-def must_be_permitted_on(caller: Caller, operation: Operation, account_id: UUID, territory: str | None) -> None:
+def must_be_permitted_on(caller: Caller, account_id: UUID, territory: str | None, *operations: Operation) -> None:
     """Raise NotFound for an account that the caller can't see, else NotBillingAdmin or NotPermitted."""
     must_see(caller, account_id, territory)
-    permitted = PERMITTED.get(operation, frozenset())
-    if caller.actor.role not in permitted:
-        if Role.BILLING_ADMIN in permitted:
-            raise NotBillingAdmin(account_id=account_id)
-        raise NotPermitted(operation=operation, role=caller.actor.role)
+    try:
+        must_be_permitted(caller, *operations)
+    except NotPermitted:
+        if any(Role.BILLING_ADMIN in PERMITTED.get(operation, ()) for operation in operations):
+            raise NotBillingAdmin(account_id=account_id) from None
+        raise

@@ -132,7 +132,7 @@ class Ordering:
     async def place(self, command: PlaceServiceOrder, context: CommandContext) -> Outcome:
         """Accept the quote and place its order in one append; from here on the workers carry it out."""
         if command.terms_version != self._terms_version:
-            raise TermsVersionUnknown(terms_version=command.terms_version, current=self._terms_version)
+            raise TermsVersionUnknown(current=self._terms_version)
 
         async def attempt() -> Outcome:
             streams = await self._events.load(command.order_id, context=context)

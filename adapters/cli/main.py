@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from adapters.cli import operating
+from adapters.cli.asking import asking
 from adapters.cli.database import database, must_be_external
 from adapters.cli.loop import run
 from adapters.cli.orders import orders
@@ -194,6 +195,8 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False
 def _sandboxed(settings: Settings) -> Settings:
     return settings.model_copy(update={"sandbox": True})
 
+
+asking(app)
 
 if __name__ == "__main__":
     app()

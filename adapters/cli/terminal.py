@@ -14,6 +14,7 @@ from adapters.importing.unusable_file import UnusableFile
 from adapters.log.event_log import LogRefused, LogUnavailable
 from adapters.postgres.embedded import EmbeddedPostgresError
 from adapters.postgres.schema import SchemaError
+from adapters.redaction import Redacting
 from adapters.settings import SettingsError
 from domain.refusals import Refusal
 from services.ports import CounterpartyError, StoreUnavailable
@@ -57,9 +58,9 @@ def ended(code: int, line: str) -> NoReturn:
 
 def log_plainly() -> None:
     """Warnings and errors of what runs on, one line each."""
-    logging.basicConfig(
-        level=logging.WARNING, format="%(message)s", handlers=[RichHandler(console=err, show_path=False)]
-    )
+    handler = RichHandler(console=err, show_path=False)
+    handler.addFilter(Redacting())
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
 
 
 def as_json_text(value: Any) -> str:

@@ -13,6 +13,9 @@ from adapters.http.api.settings_routes import account_settings
 from adapters.http.body_limit import BodyLimit
 from adapters.http.callers import TheLedger
 from adapters.http.deadline import Deadline
+from adapters.http.security_headers import SecurityHeaders
+from adapters.http.signing_in import SignInNeeded, signing_in, to_sign_in
+from adapters.http.unknown_at_first import UnknownAtFirst
 from adapters.ledger import Ledger
 from services.ports import StoreUnavailable
 
@@ -43,10 +46,15 @@ def application(ledger: Ledger) -> FastAPI:
     app.state.ledger = ledger
     app.openapi = lambda: document_with_examples(app)  # type: ignore[method-assign]
     problems.install(app)
+    app.add_middleware(UnknownAtFirst)
     app.add_middleware(Deadline, seconds=_ANSWER_SECONDS)
-    app.add_middleware(BodyLimit, limit=ledger.settings.body_bytes)
+    app.add_middleware(BodyLimit, limit=ledger.settings.body_bytes, seconds=ledger.settings.body_seconds)
+    app.add_middleware(SecurityHeaders)
     for routes in ROUTES:
         app.include_router(routes)
+
+    app.include_router(signing_in)
+    app.add_exception_handler(SignInNeeded, to_sign_in)
 
     @app.get("/healthz", tags=["operation"])
     async def healthz() -> dict[str, str]:

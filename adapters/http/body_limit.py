@@ -1,5 +1,6 @@
-"""Refuses a body larger than the setting before more of it than that is in memory."""
+"""Refuses a body larger than the setting before more of it is in memory, or one without an end."""
 
+import asyncio
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,15 +8,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from adapters.http.problems import problem
 
 _TITLE: Final = "The body is larger than {limit} bytes."
+_TOO_SLOW: Final = "The body did not come to an end in time."
 _READ_AT_MOST: Final = 16 * 1024 * 1024
 
 
 class BodyLimit:
     """ASGI middleware: reads the body whole, in chunks or not, and answers 413 if it is too large."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        """`limit` in bytes."""
-        self._app, self._limit = app, limit
+    def __init__(self, app: ASGIApp, limit: int, seconds: float) -> None:
+        """`limit` in bytes, all of which must be here within `seconds`."""
+        self._app, self._limit, self._seconds = app, limit, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its whole body, or refuse it."""
@@ -24,12 +26,21 @@ class BodyLimit:
             return
         message: Message = {}
         body, read = bytearray(), 0
-        while message.get("more_body", True) and message.get("type") != "http.disconnect" and read < _READ_AT_MOST:
-            # Too much is read on and thrown away: a connection closed on somebody who sends takes the answer from him.
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read <= self._limit:
-                body += message.get("body", b"")
+        try:
+            async with asyncio.timeout(self._seconds):
+                while message.get("more_body", True) and message.get("type") != "http.disconnect":
+                    # Too much is read on and thrown away: a connection closed on somebody who sends takes the answer
+                    # from him.
+                    message = await receive()
+                    read += len(message.get("body", b""))
+                    if read <= self._limit:
+                        body += message.get("body", b"")
+                    if read >= _READ_AT_MOST:
+                        break
+        except TimeoutError:
+            response = problem(408, "BODY_TOO_SLOW", _TOO_SLOW, headers={"Connection": "close"})
+            await response(scope, receive, send)
+            return
         if read > self._limit:
             response = problem(413, "BODY_TOO_LARGE", _TITLE.format(limit=self._limit), headers={"Connection": "close"})
             await response(scope, receive, send)

@@ -1,21 +1,25 @@
 """Who calls, whether he may, and the context of his command: what every route asks before it does anything."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 from uuid import UUID, uuid4
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, HTTPException, Request
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from adapters.http.api.bodies import PositionToken
+from adapters.http.rates import network_of
+from adapters.http.unknown_at_first import seen_by
 from adapters.identity.tokens import TokenRefused
 from adapters.ledger import Ledger
+from adapters.postgres.sight import seen, these_accounts
 from domain.card_numbers import contains_card_number
-from domain.envelope import Role
 from domain.identifiers import command_id
 from domain.refusals import CardNumberRefused, CommandInProgress, NotFound
-from services.authorisation import Caller, Operation, must_be_permitted_on
+from services.authorisation import SEES, Caller, Operation, Sight, must_be_permitted, must_be_permitted_on
 from services.ports import CommandContext, Outcome, Position
 
 _bearer = HTTPBearer(auto_error=False, description="a token of the identity provider")
@@ -37,10 +41,22 @@ def _ledger(request: Request) -> Ledger:
 async def caller_of(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Caller:
-    """Who calls; raises TokenRefused."""
+    """Who calls; raises TokenRefused, IdentityUnavailable or TooManyRequests."""
+    ledger = _ledger(request)
+    try:
+        caller = await _told_by(ledger, credentials)
+    except TokenRefused:
+        ledger.refused_rate.take(network_of(request.client.host if request.client else ""))
+        raise
+    ledger.caller_rate.take(caller.actor.id)
+    seen.set(seen_by(caller))
+    return caller
+
+
+async def _told_by(ledger: Ledger, credentials: HTTPAuthorizationCredentials | None) -> Caller:
     if credentials is None:
         raise TokenRefused(reason="none was sent")
-    return await _ledger(request).tokens.caller(credentials.credentials)
+    return await ledger.tokens.caller(credentials.credentials)
 
 
 TheLedger = Annotated[Ledger, Depends(ledger_of)]
@@ -61,37 +77,96 @@ async def wait_for_position(
         await ledger.queries.reached(Position(position, partition), WAIT_SECONDS)
 
 
-async def permitted_account(ledger: Ledger, caller: Caller, operation: Operation, account_id: UUID) -> None:
-    """Raise NotFound, NotBillingAdmin or NotPermitted unless the caller may do this on this account."""
+_ACCOUNT: Final = "BillingAccount"
+_SUBJECTS: Final = {
+    "account_id": _ACCOUNT,
+    "quote_id": "Quote",
+    "order_id": "ServiceOrder",
+    "subscription_id": "Subscription",
+}
+_NO_ACCOUNT: Final = UUID(int=0)
+_OPERATIONS: Final = "x-operations"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Who calls, and the account that the request is about: of the path itself, or of its quote, order, subscription.
+
+    Where the path names none, `account_id` is zero.
+    """
+
+    caller: Caller
+    account_id: UUID
+
+
+def asks(*operations: Operation) -> dict[str, Any]:
+    """What a route writes down as its `openapi_extra`: its rows of the table. One that permits is enough."""
+    return {_OPERATIONS: [operation.value for operation in operations]}
+
+
+async def permitted(request: Request, ledger: TheLedger, caller: TheCaller) -> Permission:
+    """Ask the table for the route that was called. Raises NotFound, NotBillingAdmin or NotPermitted.
+
+    Another tenant's id gets the same answer as one that nobody has.
+    """
+    asked = [Operation(each) for each in request.scope["route"].openapi_extra[_OPERATIONS]]
+    named = [(kind, request.path_params[name]) for name, kind in _SUBJECTS.items() if name in request.path_params]
+    if not named:
+        must_be_permitted(caller, *asked)
+        return Permission(caller, _NO_ACCOUNT)
+    [(kind, text)] = named
+    try:
+        id = UUID(text)
+    except ValueError:
+        raise HTTPException(404) from None
+    account_id = id if kind == _ACCOUNT else await ledger.events.account_of(id)
+    if account_id is None:
+        raise NotFound(kind=kind, id=id)
+    try:
+        await _permitted_on(ledger, caller, account_id, asked)
+    except NotFound:
+        raise NotFound(kind=kind, id=id) from None
+    seen.set(these_accounts(account_id))  # whoever may see more asked about this one
+    return Permission(caller, account_id)
+
+
+async def _permitted_on(ledger: Ledger, caller: Caller, account_id: UUID, asked: list[Operation]) -> None:
     territory = None
-    if caller.actor.role is not Role.BILLING_ADMIN:
+    if SEES[caller.actor.role] is not Sight.NAMED:
         row = await ledger.queries.account(account_id)
         if row is None:
             raise NotFound(kind="BillingAccount", id=account_id)
         territory = row.territory
-    must_be_permitted_on(caller, operation, account_id, territory)
+    must_be_permitted_on(caller, account_id, territory, *asked)
 
 
-async def permitted_subject(ledger: Ledger, caller: Caller, operation: Operation, kind: str, id: UUID) -> UUID:
-    """The account that the quote or order belongs to, if the caller may do this on it.
+Permitted = Annotated[Permission, Depends(permitted)]
 
-    Another tenant's id gets the same answer as one that nobody has.
-    """
-    account_id = await ledger.events.account_of(id)
-    if account_id is None:
-        raise NotFound(kind=kind, id=id)
-    try:
-        await permitted_account(ledger, caller, operation, account_id)
-    except NotFound:
-        raise NotFound(kind=kind, id=id) from None
-    return account_id
+
+class AskedRoute(APIRoute):
+    """A route that asks the table before its handler runs; one without a row there can't be made."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **described: Any) -> None:
+        """See APIRoute. Raises TypeError without `openapi_extra=asks(...)`."""
+        if not (described.get("openapi_extra") or {}).get(_OPERATIONS):
+            message = f"{path}: say with openapi_extra=asks(...) which operations of the table this is"
+            raise TypeError(message)
+        # Last, so that what a query waits for is there by then.
+        described["dependencies"] = [*(described.get("dependencies") or ()), Depends(permitted)]
+        super().__init__(path, endpoint, **described)
+
+
+async def looked_at(
+    ledger: Ledger, permission: Permission, operation: Operation, kind: str, subjects: Iterable[tuple[UUID, UUID]]
+) -> None:
+    """Note that somebody is shown personal data of these subjects, each with its account, before he is."""
+    await ledger.access_log.looked(permission.caller.actor, operation.value, kind, subjects)
 
 
 async def carried_out(
     request: Request,
     ledger: Ledger,
-    caller: Caller,
-    account_id: UUID,
+    permission: Permission,
     key: str | None,
     command: Callable[[CommandContext], Awaitable[Outcome]],
 ) -> Outcome:
@@ -101,10 +176,11 @@ async def carried_out(
     """
     if key is not None and contains_card_number(key):
         raise CardNumberRefused(field="Idempotency-Key")
-    id = uuid4() if key is None else command_id(account_id, caller.actor.id, key)
+    actor = permission.caller.actor
+    id = uuid4() if key is None else command_id(permission.account_id, actor.id, key)
     context = CommandContext(
         command_id=id,
-        actor=caller.actor,
+        actor=actor,
         now=await ledger.clock.now(),
         correlation_id=id,
         causation_id=id,

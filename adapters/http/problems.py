@@ -11,7 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from adapters.identity.tokens import TokenRefused
+from adapters.http.rates import TooManyRequests
+from adapters.identity.tokens import IdentityUnavailable, TokenRefused
 from adapters.postgres.read_models import CursorInvalid, NotThatFar
 from domain import refusals
 from services.ports import AppendTooLarge, CounterpartyError, CounterpartyRefused, StoreUnavailable
@@ -78,9 +79,19 @@ async def _refused(_: Request, error: Exception) -> JSONResponse:
     return problem(STATUS[type(error)], error.code, str(error), facts)
 
 
-async def _unauthenticated(_: Request, error: Exception) -> JSONResponse:
+async def _unauthenticated(request: Request, error: Exception) -> JSONResponse:
+    challenge = 'Bearer error="invalid_token"' if request.headers.get("Authorization") else "Bearer"
     return problem(
-        401, "UNAUTHENTICATED", f"Send a valid bearer token ({error})", headers={"WWW-Authenticate": "Bearer"}
+        401, "UNAUTHENTICATED", f"Send a valid bearer token ({error})", headers={"WWW-Authenticate": challenge}
+    )
+
+
+async def _nobody_known(_: Request, __: Exception) -> JSONResponse:
+    return problem(
+        503,
+        "IDENTITY_UNAVAILABLE",
+        "The identity provider can't be reached, so nobody can be told from anybody. Send the same request again.",
+        headers={"Retry-After": "5"},
     )
 
 
@@ -96,10 +107,16 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         return problem(400, "IDEMPOTENCY_KEY_MISSING", "Send an Idempotency-Key with every POST.")
     if "If-Match" in missing:
         return problem(428, "PRECONDITION_REQUIRED", "Send If-Match with the ETag that you read.")
-    errors = [{"field": ".".join(str(part) for part in each["loc"]), "message": each["msg"]} for each in wrong]
+    errors = [{"field": _place(each), "message": each["msg"]} for each in wrong]
     if any(each["loc"][0] == "path" for each in wrong):
         return problem(404, "NOT_FOUND", "There is nothing with this id.")
     return problem(422, "VALIDATION_FAILED", "Some fields are not as they must be.", {"errors": errors})
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    """Where the mistake is. The name of an unknown member is not told: it is the client's text, whatever it holds."""
+    known = error["loc"][:-1] if error["type"] == "extra_forbidden" else error["loc"]
+    return ".".join(str(part) for part in known)
 
 
 async def _plain(_: Request, error: Exception) -> JSONResponse:
@@ -141,6 +158,16 @@ async def _cursor_invalid(_: Request, __: Exception) -> JSONResponse:
     return problem(400, "CURSOR_INVALID", "This list never gave that cursor.")
 
 
+async def _too_many(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TooManyRequests)
+    return problem(
+        429,
+        "RATE_LIMITED",
+        "You send more requests than one caller may. Wait, then send the same request again.",
+        headers={"Retry-After": str(error.retry_after)},
+    )
+
+
 async def _too_large(_: Request, __: Exception) -> JSONResponse:
     return problem(413, "TOO_LARGE", "The command would make an event larger than the ledger stores.")
 
@@ -168,6 +195,8 @@ def install(app: FastAPI) -> None:
     for error, handler in (
         (refusals.Refusal, _refused),
         (TokenRefused, _unauthenticated),
+        (IdentityUnavailable, _nobody_known),
+        (TooManyRequests, _too_many),
         (RequestValidationError, _invalid),
         (HTTPException, _plain),
         (StoreUnavailable, _away),

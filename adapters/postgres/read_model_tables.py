@@ -6,6 +6,7 @@ from typing import Final, LiteralString
 import psycopg
 from psycopg import sql
 
+from adapters.postgres.row_policies import closed
 from adapters.postgres.row_store import columns_of
 from projections.catalogue import PROJECTIONS
 from projections.fold import Projection
@@ -26,6 +27,9 @@ INDEXES: Final[Mapping[str, Sequence[LiteralString]]] = {
 }
 """What the queries go by, beside each table's key."""
 
+READ_BY_API: Final = frozenset({"portal", "care"})
+"""What answers requests; to-do lists are the workers' alone."""
+
 _LOCK: Final = "SELECT pg_advisory_xact_lock(7238902347)"
 
 
@@ -38,13 +42,14 @@ def made(projection: Projection, schema: str) -> sql.Composed:
     parts.append(sql.SQL("SET LOCAL ROLE seatledger_owner").format())
     for table in projection.tables.values():
         name = sql.Identifier(schema, table.name)
+        stored = columns_of(table)
         columns = [
             sql.SQL("{} {} {}").format(
                 sql.Identifier(column.name),
                 sql.SQL(column.stored_type),
                 sql.SQL("" if column.nullable else "NOT NULL"),
             )
-            for column in columns_of(table)
+            for column in stored
         ]
         columns.append(sql.SQL("PRIMARY KEY ({})").format(sql.Identifier(table.key)))
         parts.append(sql.SQL("CREATE TABLE {} ({})").format(name, sql.SQL(", ").join(columns)))
@@ -52,7 +57,10 @@ def made(projection: Projection, schema: str) -> sql.Composed:
             sql.SQL("CREATE INDEX ON {} {}").format(name, sql.SQL(index))
             for index in INDEXES.get(f"{projection.name}.{table.name}", ())
         ]
+        parts += closed(name, [column.name for column in stored])
     parts += _rights(schema)
+    if projection.name in READ_BY_API:
+        parts += _rights_to_read(schema, "seatledger_api")
     parts.append(
         sql.SQL("INSERT INTO projecting.read_models VALUES ({}, {})").format(schema, sql.Literal(projection.version))
     )
@@ -64,9 +72,17 @@ def _rights(schema: str) -> list[sql.Composed]:
     """Who may do what with a read model. They stay with the tables when the schema is given another name."""
     name = sql.Identifier(schema)
     return [
-        sql.SQL("GRANT USAGE ON SCHEMA {} TO seatledger_app, seatledger_reader").format(name),
+        sql.SQL("GRANT USAGE ON SCHEMA {} TO seatledger_app").format(name),
         sql.SQL("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {} TO seatledger_app").format(name),
-        sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO seatledger_reader").format(name),
+        *_rights_to_read(schema, "seatledger_reader"),
+    ]
+
+
+def _rights_to_read(schema: str, role: str) -> list[sql.Composed]:
+    name, reader = sql.Identifier(schema), sql.Identifier(role)
+    return [
+        sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(name, reader),
+        sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(name, reader),
     ]
 
 

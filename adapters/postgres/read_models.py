@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.row_store import RowStore
+from adapters.postgres.sight import seeing
 from adapters.postgres.wakeups import READ_MODELS, Wakeups
 from domain.envelope import Actor, Recorded, Role
 from domain.ledger import LedgerEvent
@@ -192,7 +193,7 @@ class PortalQueries:
         cursor: str | None,
     ) -> PageOf[AccountRow]:
         """These accounts and those of these territories, by number; `visible` None: all. Raises CursorInvalid."""
-        async with reporting_unavailability(), self._pool.connection() as connection:
+        async with reporting_unavailability(), seeing(self._pool) as connection:
             return await self._accounts.page(
                 connection,
                 limit,
@@ -204,22 +205,22 @@ class PortalQueries:
 
     async def subscriptions(self, account: UUID, limit: int, cursor: str | None) -> PageOf[SubscriptionRow]:
         """An account's subscriptions by number. Raises CursorInvalid."""
-        async with reporting_unavailability(), self._pool.connection() as connection:
+        async with reporting_unavailability(), seeing(self._pool) as connection:
             return await self._subscriptions.page(connection, limit, cursor, account=account)
 
     async def quotes(self, account: UUID, limit: int, cursor: str | None) -> PageOf[QuoteRow]:
         """An account's quotes, newest first. Raises CursorInvalid."""
-        async with reporting_unavailability(), self._pool.connection() as connection:
+        async with reporting_unavailability(), seeing(self._pool) as connection:
             return await self._quotes.page(connection, limit, cursor, account=account)
 
     async def orders(self, account: UUID, limit: int, cursor: str | None) -> PageOf[OrderRow]:
         """An account's orders, newest first. Raises CursorInvalid."""
-        async with reporting_unavailability(), self._pool.connection() as connection:
+        async with reporting_unavailability(), seeing(self._pool) as connection:
             return await self._orders.page(connection, limit, cursor, account=account)
 
     async def timeline(self, account: UUID, limit: int, cursor: str | None) -> PageOf[TimelineRow]:
         """An account's events in the order of the log. Raises CursorInvalid."""
-        async with reporting_unavailability(), self._pool.connection() as connection:
+        async with reporting_unavailability(), seeing(self._pool) as connection:
             return await self._timeline.page(connection, limit, cursor, account=account)
 
     async def timeline_after(self, account: UUID, position: int, limit: int) -> Sequence[TimelineRow]:
@@ -271,7 +272,7 @@ class PortalQueries:
         return self._wakeups.count(READ_MODELS, portal.name)
 
     async def _row(self, table: Table[Row], id: UUID) -> Row | None:
-        async with reporting_unavailability(), self._pool.connection() as connection:
+        async with reporting_unavailability(), seeing(self._pool) as connection:
             found: dict[UUID, Row] = await self._stores[table.name].load(connection, [id])
         return found.get(id)
 
@@ -313,7 +314,7 @@ async def care_page(pool: AsyncConnectionPool[AsyncConnection], limit: int, curs
     parameters = {"first": position, "second": entry_id, "limit": limit + 1}
     async with (
         reporting_unavailability(),
-        pool.connection() as connection,
+        seeing(pool) as connection,
         connection.cursor(row_factory=args_row(CareEntry)) as rows,
     ):
         await rows.execute(_CARE, parameters, prepare=True)

@@ -19,6 +19,7 @@ from adapters.postgres.comparing import Comparison, compared
 from adapters.postgres.projecting import LeaseLost, ProjectionWorker
 from adapters.postgres.read_model_tables import dropped, made
 from adapters.postgres.rebuild_lock import alone
+from adapters.postgres.views import viewed
 from adapters.postgres.wakeups import READ_MODELS, Wakeups
 from projections.fold import Projection
 from services.background import ended
@@ -204,6 +205,8 @@ class Rebuild:
                 async with owner.transaction():
                     # Less than deadlock_timeout: it is this side that gives way, never a reader.
                     await owner.execute("SET LOCAL lock_timeout = '300ms'")
+                    if name == self._old:
+                        await self._views_moved_over(owner)
                     await owner.execute(dropped(name))
             except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
                 await asyncio.sleep(0.1)
@@ -211,6 +214,12 @@ class Rebuild:
                 return
         message = f"somebody holds the tables of {name} for long; they are dropped with the next rebuild"
         raise RebuildRefused(message)
+
+    async def _views_moved_over(self, owner: AsyncConnection) -> None:
+        """Have the views look at the live tables, which until now they did not: who reads a report holds up no swap."""
+        row = await owner.execute("SELECT version FROM projecting.read_models WHERE projection = %s", (self._live,))
+        if await row.fetchone() == (self._projection.version,):
+            await owner.execute(viewed(self._live))
 
     async def _live_positions(self, connection: AsyncConnection) -> dict[int, tuple[int, str]]:
         rows = await (await connection.execute(_LIVE, (self._live,))).fetchall()
@@ -305,6 +314,8 @@ class Rebuild:
         if found.rowcount:
             await owner.execute(rename.format(live, old))
         await owner.execute(rename.format(beside, live))
+        if not found.rowcount:  # nobody reads views that were not there
+            await owner.execute(viewed(self._live))
         names = {"live": self._live, "beside": self._beside}
         for table in ("parked", "read_models"):
             name = sql.Identifier("projecting", table)

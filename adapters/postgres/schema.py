@@ -10,8 +10,10 @@ from uuid import uuid4
 import psycopg
 
 from adapters.postgres.read_model_tables import make_what_costs_nothing, outdated
+from adapters.postgres.sight import API_ROLE
+from adapters.postgres.views import make_missing_views
 
-HEAD: Final = "0006"
+HEAD: Final = "0008"
 """The revision that this version of the program needs."""
 
 TABLES: Final = (
@@ -21,6 +23,9 @@ TABLES: Final = (
     "ledger.vault",
     "ledger.work_claims",
     "ledger.relay",
+    "ledger.access_log",
+    "ledger.sign_ins",
+    "ledger.sessions",
     "projecting.checkpoints",
     "projecting.parked",
     "projecting.spoilt",
@@ -118,6 +123,9 @@ def check(connection: psycopg.Connection, partitions: int) -> None:
         state = "empty" if found is None else f"at {found}"
         message = f"the database's schema is {state}, this program needs {HEAD}: run `seatledger migrate`"
         raise SchemaError(message)
+    if connection.execute("SELECT pg_has_role(%s, 'MEMBER')", (API_ROLE,)).fetchone() != (True,):
+        message = f"DATABASE_URL: this role may not become {API_ROLE}: connect as seatledger_app, or grant it"
+        raise SchemaError(message)
     must_have(connection, TABLES)
     row = connection.execute("SELECT value FROM ledger.settings WHERE name = 'partitions'").fetchone()
     if row is None or int(row[0]) != partitions:
@@ -176,3 +184,4 @@ def _fix_settings(connection: psycopg.Connection, partitions: int) -> None:
     )
     check(connection, partitions)
     make_what_costs_nothing(connection)
+    make_missing_views(connection)

@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres.availability import reporting_unavailability
+from adapters.postgres.sight import seeing
 from adapters.sealing import opened, sealed
 from domain.personal_data import VaultReference
 from services.ports import SealedRecord
@@ -36,7 +37,7 @@ class PostgresVault:
         if not wanted:
             return {}
         keys = list(wanted)
-        async with reporting_unavailability(), self._pool.connection() as connection:
+        async with reporting_unavailability(), seeing(self._pool) as connection:
             cursor = await connection.execute(
                 _READ, ([id for id, _ in keys], [version for _, version in keys]), prepare=True, binary=True
             )

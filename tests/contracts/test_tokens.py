@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters.identity import tokens
-from adapters.identity.tokens import AUDIENCE, TokenChecker, TokenRefused
+from adapters.identity.accepted import AUDIENCE, LEEWAY, Accepted
+from adapters.identity.tokens import TokenChecker, TokenRefused
 from domain.envelope import Role
 
 ISSUER = "https://identity.example"
@@ -22,7 +23,10 @@ class Provider:
     def __init__(self) -> None:
         self.keys: dict[str, Any] = {"k1": KEY.public_key()}
 
-    async def public_keys(self) -> dict[str, Any]:
+    async def known(self) -> dict[str, Any]:
+        return self.keys
+
+    async def anew(self) -> dict[str, Any]:
         return self.keys
 
 
@@ -39,7 +43,7 @@ def provider() -> Provider:
 
 @pytest.fixture
 def checker(provider: Provider) -> TokenChecker:
-    return TokenChecker(ISSUER, provider.public_keys)
+    return TokenChecker(Accepted(ISSUER), provider)
 
 
 async def test_a_token_speaks_for_its_subject_however_often_it_is_sent(checker: TokenChecker) -> None:
@@ -59,7 +63,7 @@ async def test_what_is_not_meant_for_us_is_refused_each_time(checker: TokenCheck
 
 
 async def test_a_remembered_token_ends_with_its_time(checker: TokenChecker) -> None:
-    sent = token(exp=int(time.time()) - tokens.LEEWAY + 2)
+    sent = token(exp=int(time.time()) - LEEWAY + 2)
     await checker.caller(sent)
     await asyncio.sleep(2.1)
     with pytest.raises(TokenRefused, match="expired"):
@@ -75,6 +79,17 @@ async def test_a_remembered_token_ends_with_its_key(checker: TokenChecker, provi
     provider.keys = {}
     with pytest.raises(TokenRefused, match="unknown key"):
         await checker.caller(sent)
+
+
+async def test_the_only_key_need_not_be_named(checker: TokenChecker, provider: Provider) -> None:
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "p-anna", "role": "operator", "iat": now, "exp": now + 60}
+    assert (await checker.caller(jwt.encode(claims, KEY, algorithm="EdDSA"))).actor.id == "p-anna"
+    with pytest.raises(TokenRefused):
+        await checker.caller(jwt.encode(claims, Ed25519PrivateKey.generate(), algorithm="EdDSA"))
+    provider.keys = {"k1": KEY.public_key(), "k2": Ed25519PrivateKey.generate().public_key()}
+    with pytest.raises(TokenRefused, match="unknown key"):
+        await checker.caller(jwt.encode({**claims, "exp": now + 61}, KEY, algorithm="EdDSA"))
 
 
 async def test_another_signature_is_not_the_remembered_token(checker: TokenChecker) -> None:

@@ -7,6 +7,7 @@ import signal
 import time
 import unicodedata
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple
@@ -21,8 +22,8 @@ from fastapi import FastAPI
 
 from adapters.bootstrap import opened_ledger, projecting
 from adapters.http.application import application
+from adapters.identity.accepted import AUDIENCE
 from adapters.identity.sandbox import ISSUER
-from adapters.identity.tokens import AUDIENCE
 from adapters.ledger import Ledger
 from adapters.settings import Settings
 from domain.care import Care
@@ -429,7 +430,7 @@ FORGED: Final = (
 
 
 async def _forged(ledger: Ledger) -> dict[str, str]:
-    now, public = int(time.time()), next(iter((await ledger.sandbox.identity.public_keys()).values()))
+    now, public = int(time.time()), next(iter((await ledger.sandbox.identity.known()).values()))
     mine = await ledger.sandbox.identity._key()
     right: dict[str, Any] = {
         "iss": ISSUER,
@@ -509,9 +510,20 @@ async def _chunks(content: bytes) -> AsyncIterator[bytes]:
 
 @pytest.fixture
 async def world(ledger_url: str) -> AsyncIterator[World]:
+    async with opened_world(ledger_url) as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened_world(ledger_url: str, **settings: Any) -> AsyncIterator[World]:
+    """Four accounts, two of them with a quote and an order that waits, and somebody of every role."""
     tokens = await customers(ledger_url)
-    async with opened_ledger(Settings(sandbox=True), ledger_url) as ledger, projecting(ledger):
-        others = {who: await _admitted(ledger, who, role) for role, who in CALLERS.items() if who not in asdict(tokens)}
+    async with opened_ledger(Settings(sandbox=True, **settings), ledger_url) as ledger, projecting(ledger):
+        others = {
+            who: await _admitted(ledger, who, role, accounts=(str(LINDNER),))
+            for role, who in CALLERS.items()
+            if who not in asdict(tokens)
+        }
         others["far_rep"] = await _admitted(ledger, "far_rep", Role.SALES_REP, territories=("nordics",))
         made = World(ledger, application(ledger), {**asdict(tokens), **others, **await _forged(ledger)})
         async with made.client() as client:

@@ -23,6 +23,9 @@ APPLICATION = {
     "ledger.settings": {"SELECT", "INSERT"},  # INSERT: `migrate` fixes what isn't fixed yet; nothing can be replaced
     "ledger.work_claims": CHANGING,
     "ledger.relay": {"SELECT", "UPDATE"},
+    "ledger.access_log": {"INSERT"},
+    "ledger.sign_ins": CHANGING,
+    "ledger.sessions": CHANGING,
     "projecting.checkpoints": {"SELECT", "INSERT", "UPDATE"},
     "projecting.parked": CHANGING,
     "projecting.spoilt": {"SELECT", "INSERT"},
@@ -40,6 +43,28 @@ READER = {
     "projecting.read_models": READING,
     **dict.fromkeys(READ_MODELS, READING),
 }
+
+# What requests are served as: of the row policies that narrow this further see test_row_policies.py.
+API = {
+    "public.alembic_version": READING,
+    "ledger.events": READING,
+    "ledger.commands": READING,
+    "ledger.vault": READING,
+    "ledger.settings": READING,
+    "ledger.access_log": {"INSERT"},
+    "ledger.sign_ins": CHANGING,
+    "ledger.sessions": CHANGING,
+    "projecting.checkpoints": READING,
+    "projecting.parked": READING,  # some columns
+    "projecting.read_models": READING,
+    **dict.fromkeys(("portal", "care"), READING),
+}
+FINANCE = {f"finance.{view}": READING for view in ("accounts", "orders", "receipts")}
+INVESTIGATOR = {
+    f"investigation.{view}": READING for view in ("accounts", "quotes", "orders", "timeline", "events", "access_log")
+}
+
+LOGINS = ("seatledger_api", "seatledger_app", "seatledger_finance", "seatledger_investigator", "seatledger_reader")
 
 AN_EVENT = """
 INSERT INTO ledger.events VALUES (1, gen_random_uuid(), 1, 'QuoteIssued.v1', '', gen_random_uuid(), now(), now(), 'me',
@@ -134,6 +159,44 @@ def test_the_application_has_these_rights_on_each_table_and_no_others(applicatio
     assert _rights(application, "seatledger_app") == APPLICATION
 
 
+@pytest.mark.parametrize(
+    ("role", "rights"),
+    [("seatledger_api", API), ("seatledger_finance", FINANCE), ("seatledger_investigator", INVESTIGATOR)],
+    ids=["api", "finance", "investigator"],
+)
+def test_every_other_role_has_its_rights_and_no_others(
+    application: Connection, role: str, rights: dict[str, set[str]]
+) -> None:
+    assert _rights(application, role) == rights
+
+
+@pytest.mark.parametrize("role", ["seatledger_api", "seatledger_finance", "seatledger_investigator"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE ledger.events SET topic = topic",
+        "DELETE FROM ledger.events",
+        "TRUNCATE ledger.events",
+        AN_EVENT,
+        A_RECORD,
+        "UPDATE portal.orders SET state = state",
+        "DELETE FROM ledger.access_log",
+        "SELECT actor_id FROM ledger.access_log",
+        "SELECT state FROM projecting.parked",
+        "SELECT * FROM fulfilment_todo.entries",
+        "SELECT * FROM sandbox.books",
+        "ALTER TABLE portal.orders DISABLE ROW LEVEL SECURITY",
+        "DROP POLICY tenants ON portal.orders",
+        "CREATE TABLE public.mine (id int)",
+        "SET ROLE seatledger_app",
+        "SET ROLE seatledger_owner",
+    ],
+)
+def test_they_change_nothing_and_become_nobody_else(ledger_url: str, role: str, statement: str) -> None:
+    with psycopg.connect(_as(role, ledger_url), autocommit=True) as connection:
+        _refused(connection, statement)
+
+
 def test_the_reader_only_reads_and_neither_vault_nor_commands(application: Connection) -> None:
     assert _rights(application, "seatledger_reader") == READER
 
@@ -151,7 +214,7 @@ def test_the_ledgers_database_is_open_to_its_roles_only_and_to_no_temporary_tabl
     application: Connection, template: str
 ) -> None:
     # A copy has none of its template's own rights, so they are looked up where `migrate` ran.
-    for role, connect in {"public": False, "seatledger_app": True, "seatledger_reader": True}.items():
+    for role, connect in {"public": False, **dict.fromkeys(LOGINS, True)}.items():
         found = application.execute(
             "SELECT has_database_privilege(%(role)s, %(name)s, 'CONNECT'),"
             " has_database_privilege(%(role)s, %(name)s, 'TEMPORARY, CREATE')",
@@ -199,15 +262,15 @@ def test_no_role_of_the_ledger_has_powers_beyond_it(application: Connection, led
     ).fetchall()
     none = (False,) * 5
     assert powers == [
-        ("seatledger_app", *none, True),
+        *((role, *none, True) for role in LOGINS[:-1]),
         ("seatledger_owner", *none, False),
         ("seatledger_reader", *none, True),
     ]
     memberships = application.execute(
-        "SELECT roleid::regrole::text FROM pg_auth_members"
-        " WHERE member IN ('seatledger_app'::regrole, 'seatledger_reader'::regrole)"
+        "SELECT member::regrole::text, roleid::regrole::text FROM pg_auth_members"
+        " WHERE member::regrole::text LIKE 'seatledger%'"
     ).fetchall()
-    assert memberships == []
+    assert memberships == [("seatledger_app", "seatledger_api")], "it gives rights up for what it does for a caller"
     with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
         psycopg.connect(_as("seatledger_owner", ledger_url))
 
@@ -215,10 +278,12 @@ def test_no_role_of_the_ledger_has_powers_beyond_it(application: Connection, led
 def test_nobody_but_the_application_may_append(application: Connection, reader: Connection) -> None:
     may = application.execute(
         "SELECT who, has_function_privilege(who, p.oid, 'EXECUTE') FROM pg_proc p,"
-        " unnest(ARRAY['public', 'seatledger_app', 'seatledger_reader']) AS w (who)"
-        " WHERE p.pronamespace = 'ledger'::regnamespace AND p.proname = 'append' ORDER BY who"
+        " unnest(%s::text[]) AS w (who)"
+        " WHERE p.pronamespace = 'ledger'::regnamespace AND p.proname = 'append' ORDER BY who",
+        (["public", *LOGINS],),
     ).fetchall()
-    assert may == [("public", False), ("seatledger_app", True), ("seatledger_reader", False)]
+    assert [who for who, allowed in may if allowed] == ["seatledger_api", "seatledger_app"]
+    assert len(may) == 1 + len(LOGINS)
     arguments = sql.SQL(", ").join([sql.NULL] * 33)
     with pytest.raises(InsufficientPrivilege):
         reader.execute(sql.SQL("SELECT ledger.append({})").format(arguments))

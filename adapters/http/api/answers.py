@@ -20,7 +20,7 @@ Cursor = Annotated[str | None, Query(max_length=500, description="`next` of the 
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": Problem, "description": "a problem with a stable code"}
-    for status in (400, 401, 403, 404, 409, 410, 412, 413, 415, 422, 428, 503)
+    for status in (400, 401, 403, 404, 408, 409, 410, 412, 413, 415, 422, 428, 429, 503)
 }
 
 _ETAG: Final = re.compile(r'"([0-9]{1,9})"')

@@ -46,52 +46,70 @@ from adapters.http.api.representations import (
     references_of,
 )
 from adapters.http.callers import (
-    TheCaller,
+    AskedRoute,
+    Permission,
+    Permitted,
     TheLedger,
+    asks,
     carried_out,
-    permitted_account,
-    permitted_subject,
+    looked_at,
     wait_for_position,
 )
 from adapters.http.problems import problem
 from adapters.ledger import Ledger
 from adapters.postgres.read_models import PAGE_AT_MOST
+from adapters.postgres.sight import seen, these_accounts
 from domain.envelope import Role
 from domain.order import OrderState
 from domain.pricing import totals
 from domain.quote import QuoteOrigin
 from domain.refusals import NotFound
-from services.authorisation import Caller, Operation, must_be_permitted
+from services.authorisation import SEES, Operation, Sight
 from services.ordering import PlaceServiceOrder
 from services.ports import CommandContext, Outcome
 from services.quoting import IssueQuote
 from services.vault_records import ReceiptDocument, RequestContext, opened
 
-router = APIRouter(prefix="/v1", responses=PROBLEMS)
+router = APIRouter(prefix="/v1", responses=PROBLEMS, route_class=AskedRoute)
 _reading = [Depends(wait_for_position)]
 
 
 # --- accounts ------------------------------------------------------------------------------------------------------
 
 
-@router.get("/accounts", response_model=Listed[AccountView], dependencies=_reading, tags=["accounts"])
-async def list_accounts(ledger: TheLedger, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None) -> Response:
+@router.get(
+    "/accounts",
+    response_model=Listed[AccountView],
+    dependencies=_reading,
+    tags=["accounts"],
+    openapi_extra=asks(Operation.VIEW_ACCOUNTS),
+)
+async def list_accounts(ledger: TheLedger, permission: Permitted, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """The accounts that the caller may see, by number."""
-    must_be_permitted(caller, Operation.VIEW_ACCOUNTS)
-    restricted = caller.actor.role in {Role.BILLING_ADMIN, Role.SALES_REP}
+    caller = permission.caller
+    restricted = SEES[caller.actor.role] is not Sight.ALL
     page = await ledger.queries.accounts(caller.accounts if restricted else None, caller.territories, limit, cursor)
+    shown = [row.account_id for row in page.items]
+    await looked_at(ledger, permission, Operation.VIEW_ACCOUNTS, "BillingAccount", zip(shown, shown, strict=True))
+    seen.set(these_accounts(*shown))  # a territory names accounts, not their data
     records = await ledger.vault.read(references_of(page.items))
     items = tuple(AccountView.of(row, records) for row in page.items)
     return answer(Listed[AccountView](items=items, next=page.next))
 
 
-@router.get("/accounts/{account_id}", response_model=AccountView, dependencies=_reading, tags=["accounts"])
-async def get_account(account_id: UUID, ledger: TheLedger, caller: TheCaller) -> Response:
+@router.get(
+    "/accounts/{account_id}",
+    response_model=AccountView,
+    dependencies=_reading,
+    tags=["accounts"],
+    openapi_extra=asks(Operation.VIEW_ACCOUNTS),
+)
+async def get_account(account_id: UUID, ledger: TheLedger, permission: Permitted) -> Response:
     """An account: eligibility, card, contact, open quote."""
-    await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
     row = await ledger.queries.account(account_id)
     if row is None:
         raise NotFound(kind="BillingAccount", id=account_id)
+    await looked_at(ledger, permission, Operation.VIEW_ACCOUNTS, "BillingAccount", [(account_id, account_id)])
     view = AccountView.of(row, await ledger.vault.read(AccountView.references(row)))
     return answer(view, version=row.version)
 
@@ -101,46 +119,55 @@ async def get_account(account_id: UUID, ledger: TheLedger, caller: TheCaller) ->
     response_model=Listed[SubscriptionView],
     dependencies=_reading,
     tags=["accounts"],
+    openapi_extra=asks(Operation.VIEW_ACCOUNTS),
 )
-async def list_subscriptions(
-    account_id: UUID, ledger: TheLedger, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None
-) -> Response:
+async def list_subscriptions(account_id: UUID, ledger: TheLedger, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """The account's subscriptions by number."""
-    await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
     page = await ledger.queries.subscriptions(account_id, limit, cursor)
     items = tuple(SubscriptionView.of(row) for row in page.items)
     return answer(Listed[SubscriptionView](items=items, next=page.next))
 
 
-@router.get("/accounts/{account_id}/quotes", response_model=Listed[QuoteView], dependencies=_reading, tags=["quotes"])
-async def list_quotes(
-    account_id: UUID, ledger: TheLedger, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None
-) -> Response:
+@router.get(
+    "/accounts/{account_id}/quotes",
+    response_model=Listed[QuoteView],
+    dependencies=_reading,
+    tags=["quotes"],
+    openapi_extra=asks(Operation.VIEW_ACCOUNTS),
+)
+async def list_quotes(account_id: UUID, ledger: TheLedger, limit: Limit = 50, cursor: Cursor = None) -> Response:
     """The account's quotes, newest first."""
-    await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
     page = await ledger.queries.quotes(account_id, limit, cursor)
     return answer(Listed[QuoteView](items=tuple(QuoteView.of(row) for row in page.items), next=page.next))
 
 
-@router.get("/accounts/{account_id}/orders", response_model=Listed[OrderView], dependencies=_reading, tags=["orders"])
+@router.get(
+    "/accounts/{account_id}/orders",
+    response_model=Listed[OrderView],
+    dependencies=_reading,
+    tags=["orders"],
+    openapi_extra=asks(Operation.VIEW_ACCOUNTS),
+)
 async def list_orders(
-    account_id: UUID, ledger: TheLedger, caller: TheCaller, limit: Limit = 50, cursor: Cursor = None
+    account_id: UUID, ledger: TheLedger, permission: Permitted, limit: Limit = 50, cursor: Cursor = None
 ) -> Response:
     """The account's orders, newest first."""
-    await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
     page = await ledger.queries.orders(account_id, limit, cursor)
+    shown = [(row.order_id, account_id) for row in page.items]
+    await looked_at(ledger, permission, Operation.VIEW_ACCOUNTS, "ServiceOrder", shown)
     records = await ledger.vault.read(ref for row in page.items for ref in OrderView.references(row))
     return answer(Listed[OrderView](items=tuple(OrderView.of(row, records) for row in page.items), next=page.next))
 
 
 @router.get(
-    "/accounts/{account_id}/timeline", response_model=Listed[TimelineView], dependencies=_reading, tags=["accounts"]
+    "/accounts/{account_id}/timeline",
+    response_model=Listed[TimelineView],
+    dependencies=_reading,
+    tags=["accounts"],
+    openapi_extra=asks(Operation.VIEW_ACCOUNTS),
 )
-async def list_timeline(
-    account_id: UUID, ledger: TheLedger, caller: TheCaller, limit: Limit = 100, cursor: Cursor = None
-) -> Response:
+async def list_timeline(account_id: UUID, ledger: TheLedger, limit: Limit = 100, cursor: Cursor = None) -> Response:
     """Every event of the account's history, in the order of the log."""
-    await permitted_account(ledger, caller, Operation.VIEW_ACCOUNTS, account_id)
     page = await ledger.queries.timeline(account_id, limit, cursor)
     return answer(Listed[TimelineView](items=tuple(TimelineView.of(row) for row in page.items), next=page.next))
 
@@ -148,10 +175,14 @@ async def list_timeline(
 # --- quotes --------------------------------------------------------------------------------------------------------
 
 
-@router.post("/accounts/{account_id}/quotes/preview", response_model=PreviewView, tags=["quotes"])
-async def preview_quote(account_id: UUID, body: PreviewBody, ledger: TheLedger, caller: TheCaller) -> Response:
+@router.post(
+    "/accounts/{account_id}/quotes/preview",
+    response_model=PreviewView,
+    tags=["quotes"],
+    openapi_extra=asks(Operation.PREVIEW_QUOTE),
+)
+async def preview_quote(account_id: UUID, body: PreviewBody, ledger: TheLedger) -> Response:
     """Price a cart; stores nothing and needs no Idempotency-Key."""
-    await permitted_account(ledger, caller, Operation.PREVIEW_QUOTE, account_id)
     account = await ledger.queries.account(account_id)
     if account is None:
         raise NotFound(kind="BillingAccount", id=account_id)
@@ -168,14 +199,18 @@ async def preview_quote(account_id: UUID, body: PreviewBody, ledger: TheLedger, 
     )
 
 
-@router.post("/accounts/{account_id}/quotes", response_model=QuoteView, status_code=201, tags=["quotes"])
+@router.post(
+    "/accounts/{account_id}/quotes",
+    response_model=QuoteView,
+    status_code=201,
+    tags=["quotes"],
+    openapi_extra=asks(Operation.ISSUE_QUOTE, Operation.ISSUE_SALES_REP_QUOTE),
+)
 async def issue_quote(
-    account_id: UUID, body: IssueQuoteBody, request: Request, ledger: TheLedger, caller: TheCaller, key: Key
+    account_id: UUID, body: IssueQuoteBody, request: Request, ledger: TheLedger, permission: Permitted, key: Key
 ) -> Response:
     """Save Cart and Review: issue the account's one open quote. The one that it replaces expires at once."""
-    by_rep = caller.actor.role is Role.SALES_REP
-    operation = Operation.ISSUE_SALES_REP_QUOTE if by_rep else Operation.ISSUE_QUOTE
-    await permitted_account(ledger, caller, operation, account_id)
+    by_rep = permission.caller.actor.role is Role.SALES_REP
     if not by_rep and (body.valid_until or any(line.unit_price is not None for line in body.lines)):
         return problem(422, "VALIDATION_FAILED", "Prices and validity are a sales representative's to give.")
     command = IssueQuote(
@@ -190,37 +225,50 @@ async def issue_quote(
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.quoting.issue(command, context)
 
-    outcome = await carried_out(request, ledger, caller, account_id, key, execute)
+    outcome = await carried_out(request, ledger, permission, key, execute)
     return await quote_answer(ledger, outcome, 201)
 
 
-@router.get("/quotes/{quote_id}", response_model=QuoteView, dependencies=_reading, tags=["quotes"])
-async def get_quote(quote_id: UUID, ledger: TheLedger, caller: TheCaller) -> Response:
+@router.get(
+    "/quotes/{quote_id}",
+    response_model=QuoteView,
+    dependencies=_reading,
+    tags=["quotes"],
+    openapi_extra=asks(Operation.VIEW_ACCOUNTS),
+)
+async def get_quote(quote_id: UUID, ledger: TheLedger) -> Response:
     """A quote, open or ended."""
-    await permitted_subject(ledger, caller, Operation.VIEW_ACCOUNTS, "Quote", quote_id)
     row = await ledger.queries.quote(quote_id)
     if row is None:
         raise NotFound(kind="Quote", id=quote_id)
     return answer(QuoteView.of(row), version=row.version)
 
 
-@router.post("/quotes/{quote_id}/decline", response_model=QuoteView, tags=["quotes"])
-async def decline_quote(quote_id: UUID, request: Request, ledger: TheLedger, caller: TheCaller, key: Key) -> Response:
+@router.post(
+    "/quotes/{quote_id}/decline", response_model=QuoteView, tags=["quotes"], openapi_extra=asks(Operation.DECLINE_QUOTE)
+)
+async def decline_quote(
+    quote_id: UUID, request: Request, ledger: TheLedger, permission: Permitted, key: Key
+) -> Response:
     """Decline the open quote."""
-    account_id = await permitted_subject(ledger, caller, Operation.DECLINE_QUOTE, "Quote", quote_id)
 
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.quoting.decline(quote_id, context)
 
-    return await quote_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 200)
+    return await quote_answer(ledger, await carried_out(request, ledger, permission, key, execute), 200)
 
 
-@router.post("/quotes/{quote_id}/reissue", response_model=QuoteView, status_code=201, tags=["quotes"])
+@router.post(
+    "/quotes/{quote_id}/reissue",
+    response_model=QuoteView,
+    status_code=201,
+    tags=["quotes"],
+    openapi_extra=asks(Operation.ISSUE_QUOTE),
+)
 async def reissue_quote(
-    quote_id: UUID, body: ReissueQuoteBody, request: Request, ledger: TheLedger, caller: TheCaller, key: Key
+    quote_id: UUID, body: ReissueQuoteBody, request: Request, ledger: TheLedger, permission: Permitted, key: Key
 ) -> Response:
     """Issue a new quote for the same seats as this one, open or ended, at today's prices."""
-    account_id = await permitted_subject(ledger, caller, Operation.ISSUE_QUOTE, "Quote", quote_id)
 
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.quoting.issue_again(
@@ -230,7 +278,7 @@ async def reissue_quote(
             context=context,
         )
 
-    return await quote_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 201)
+    return await quote_answer(ledger, await carried_out(request, ledger, permission, key, execute), 201)
 
 
 # --- orders --------------------------------------------------------------------------------------------------------
@@ -242,37 +290,42 @@ async def reissue_quote(
     status_code=201,
     responses={200: {"model": OrderView, "description": "it had been prepared before"}},
     tags=["orders"],
+    openapi_extra=asks(Operation.PREPARE_ORDER),
 )
-async def prepare_order(quote_id: UUID, request: Request, ledger: TheLedger, caller: TheCaller, key: Key) -> Response:
+async def prepare_order(
+    quote_id: UUID, request: Request, ledger: TheLedger, permission: Permitted, key: Key
+) -> Response:
     """Proceed to Payment: prepare the quote's one service order, or give it back."""
-    account_id = await permitted_subject(ledger, caller, Operation.PREPARE_ORDER, "Quote", quote_id)
 
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.ordering.prepare(quote_id, context)
 
-    outcome = await carried_out(request, ledger, caller, account_id, key, execute)
+    outcome = await carried_out(request, ledger, permission, key, execute)
     return await order_answer(ledger, outcome, 201 if outcome.position.position else 200)
 
 
 async def _change(
     request: Request,
     ledger: Ledger,
-    caller: Caller,
-    order_id: UUID,
+    permission: Permission,
     key: str | None,
     execute: Callable[[CommandContext], Awaitable[Outcome]],
 ) -> Response:
-    account_id = await permitted_subject(ledger, caller, Operation.CHANGE_ORDER, "ServiceOrder", order_id)
-    return await order_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 200)
+    return await order_answer(ledger, await carried_out(request, ledger, permission, key, execute), 200)
 
 
-@router.put("/orders/{order_id}/admin-contact", response_model=OrderView, tags=["orders"])
+@router.put(
+    "/orders/{order_id}/admin-contact",
+    response_model=OrderView,
+    tags=["orders"],
+    openapi_extra=asks(Operation.CHANGE_ORDER),
+)
 async def change_admin_contact(
     order_id: UUID,
     body: AdminContactBody,
     request: Request,
     ledger: TheLedger,
-    caller: TheCaller,
+    permission: Permitted,
     if_match: IfMatch,
     key: OptionalKey = None,
 ) -> Response:
@@ -281,16 +334,21 @@ async def change_admin_contact(
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.ordering.change_admin_contact(order_id, version_of(if_match), body.contact, context)
 
-    return await _change(request, ledger, caller, order_id, key, execute)
+    return await _change(request, ledger, permission, key, execute)
 
 
-@router.put("/orders/{order_id}/billing-address", response_model=OrderView, tags=["orders"])
+@router.put(
+    "/orders/{order_id}/billing-address",
+    response_model=OrderView,
+    tags=["orders"],
+    openapi_extra=asks(Operation.CHANGE_ORDER),
+)
 async def change_billing_address(
     order_id: UUID,
     body: BillingAddressBody,
     request: Request,
     ledger: TheLedger,
-    caller: TheCaller,
+    permission: Permitted,
     if_match: IfMatch,
     key: OptionalKey = None,
 ) -> Response:
@@ -299,16 +357,21 @@ async def change_billing_address(
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.ordering.change_billing_address(order_id, version_of(if_match), body.address, context)
 
-    return await _change(request, ledger, caller, order_id, key, execute)
+    return await _change(request, ledger, permission, key, execute)
 
 
-@router.put("/orders/{order_id}/payment-method", response_model=OrderView, tags=["orders"])
+@router.put(
+    "/orders/{order_id}/payment-method",
+    response_model=OrderView,
+    tags=["orders"],
+    openapi_extra=asks(Operation.CHANGE_ORDER),
+)
 async def change_payment_method(
     order_id: UUID,
     body: PaymentMethodBody,
     request: Request,
     ledger: TheLedger,
-    caller: TheCaller,
+    permission: Permitted,
     if_match: IfMatch,
     key: OptionalKey = None,
 ) -> Response:
@@ -317,21 +380,26 @@ async def change_payment_method(
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.ordering.change_payment_method(order_id, version_of(if_match), body.token, context)
 
-    return await _change(request, ledger, caller, order_id, key, execute)
+    return await _change(request, ledger, permission, key, execute)
 
 
-@router.post("/orders/{order_id}/place", response_model=OrderView, status_code=202, tags=["orders"])
+@router.post(
+    "/orders/{order_id}/place",
+    response_model=OrderView,
+    status_code=202,
+    tags=["orders"],
+    openapi_extra=asks(Operation.PLACE_ORDER),
+)
 async def place_order(
     order_id: UUID,
     body: PlaceOrderBody,
     request: Request,
     ledger: TheLedger,
-    caller: TheCaller,
+    permission: Permitted,
     if_match: IfMatch,
     key: Key,
 ) -> Response:
     """Place Service Order: accept the quote and place its order at once. Processing may take up to 24 hours."""
-    account_id = await permitted_subject(ledger, caller, Operation.PLACE_ORDER, "ServiceOrder", order_id)
     agent = request.headers.get("user-agent")
     command = PlaceServiceOrder(
         order_id=order_id,
@@ -346,16 +414,22 @@ async def place_order(
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.ordering.place(command, context)
 
-    return await order_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute), 202)
+    return await order_answer(ledger, await carried_out(request, ledger, permission, key, execute), 202)
 
 
-@router.get("/orders/{order_id}", response_model=OrderView, dependencies=_reading, tags=["orders"])
-async def get_order(order_id: UUID, ledger: TheLedger, caller: TheCaller) -> Response:
+@router.get(
+    "/orders/{order_id}",
+    response_model=OrderView,
+    dependencies=_reading,
+    tags=["orders"],
+    openapi_extra=asks(Operation.VIEW_ACCOUNTS),
+)
+async def get_order(order_id: UUID, ledger: TheLedger, permission: Permitted) -> Response:
     """A service order and how far it is."""
-    await permitted_subject(ledger, caller, Operation.VIEW_ACCOUNTS, "ServiceOrder", order_id)
     row = await ledger.queries.order(order_id)
     if row is None:
         raise NotFound(kind="ServiceOrder", id=order_id)
+    await looked_at(ledger, permission, Operation.VIEW_ACCOUNTS, "ServiceOrder", [(order_id, row.account_id)])
     view = OrderView.of(row, await ledger.vault.read(OrderView.references(row)))
     return answer(view, version=row.version)
 
@@ -366,26 +440,28 @@ async def get_order(order_id: UUID, ledger: TheLedger, caller: TheCaller) -> Res
     responses={200: {"content": {"text/html": {}, "text/plain": {}}}},
     dependencies=_reading,
     tags=["orders"],
+    openapi_extra=asks(Operation.VIEW_RECEIPT),
 )
 async def get_receipt(
     order_id: UUID,
     ledger: TheLedger,
-    caller: TheCaller,
+    permission: Permitted,
     accept: Annotated[str, Header(include_in_schema=False)] = "application/json",
 ) -> Response:
     """The order's receipt: as JSON, or by Accept as the HTML or text that was mailed."""
-    await permitted_subject(ledger, caller, Operation.VIEW_RECEIPT, "ServiceOrder", order_id)
     order = await ledger.queries.order(order_id)
     receipt = await ledger.queries.receipt(order.receipt_id) if order and order.receipt_id else None
     if order is None or receipt is None:
         raise NotFound(kind="Receipt", id=order_id)
+    shown = [(receipt.receipt_id, order.account_id)]
+    await looked_at(ledger, permission, Operation.VIEW_RECEIPT, "Receipt", shown)
     records = await ledger.vault.read((receipt.document, *OrderView.references(order)))
     if "text/html" in accept or "text/plain" in accept:
         document = opened(records, receipt.document, ReceiptDocument)
         as_html = "text/html" in accept
         return Response(
             document.html if as_html else document.text,
-            headers={"Cache-Control": "no-store", "Content-Language": receipt.locale},
+            headers={"Content-Language": receipt.locale, **_DOCUMENT},
             media_type="text/html" if as_html else "text/plain",
         )
     return answer(
@@ -400,23 +476,35 @@ async def get_receipt(
     )
 
 
-@router.get("/orders/{order_id}/progress", response_class=StreamingResponse, dependencies=_reading, tags=["orders"])
+@router.get(
+    "/orders/{order_id}/progress",
+    response_class=StreamingResponse,
+    dependencies=_reading,
+    tags=["orders"],
+    openapi_extra=asks(Operation.VIEW_ACCOUNTS),
+)
 async def follow_order(
     order_id: UUID,
     ledger: TheLedger,
-    caller: TheCaller,
+    permission: Permitted,
     last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", pattern=r"^[0-9]{1,18}$")] = None,
 ) -> Response:
     """Server-sent events: each event of the order's account from Last-Event-ID on, until the receipt is sent."""
-    account_id = await permitted_subject(ledger, caller, Operation.VIEW_ACCOUNTS, "ServiceOrder", order_id)
     if await ledger.queries.order(order_id) is None:
         raise NotFound(kind="ServiceOrder", id=order_id)
     return StreamingResponse(
-        _progress(ledger, account_id, order_id, int(last_event_id or 0)),
+        _progress(ledger, permission.account_id, order_id, int(last_event_id or 0)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
+
+_DOCUMENT: Final = {
+    "Cache-Control": "no-store",
+    # A receipt has styles of its own, and nothing to run, load or send.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; sandbox",
+}
 
 _FOLLOW_SECONDS: Final = 3600.0
 _ENDED: Final = {OrderState.CANCELLED.value}
@@ -447,10 +535,9 @@ async def _progress(ledger: Ledger, account_id: UUID, order_id: UUID, position: 
 # --- operation -----------------------------------------------------------------------------------------------------
 
 
-@router.post("/clock", response_model=ClockView, tags=["operation"])
-async def move_clock(body: MoveClockBody, ledger: TheLedger, caller: TheCaller) -> Response:
+@router.post("/clock", response_model=ClockView, tags=["operation"], openapi_extra=asks(Operation.MOVE_CLOCK))
+async def move_clock(body: MoveClockBody, ledger: TheLedger) -> Response:
     """Move business time forwards; only where the clock is movable, and never back."""
-    must_be_permitted(caller, Operation.MOVE_CLOCK)
     if not isinstance(ledger.clock, MovableClock):
         raise NotFound(kind="Clock", id=UUID(int=0))
     return answer(ClockView(now=await ledger.clock.move(body.seconds)))

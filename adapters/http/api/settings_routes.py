@@ -23,34 +23,33 @@ from adapters.http.api.bodies import (
     RenewBody,
 )
 from adapters.http.api.representations import AccountView, SubscriptionView
-from adapters.http.callers import TheCaller, TheLedger, carried_out, permitted_account, permitted_subject
+from adapters.http.callers import AskedRoute, Permission, Permitted, TheLedger, asks, carried_out
 from adapters.ledger import Ledger
-from services.authorisation import Caller, Operation
+from services.authorisation import Operation
 from services.ports import CommandContext, Outcome
 
-account_settings = APIRouter(prefix="/v1", responses=PROBLEMS, tags=["accounts"])
+account_settings = APIRouter(prefix="/v1", responses=PROBLEMS, tags=["accounts"], route_class=AskedRoute)
 
 
 async def _set(
-    operation: Operation,
-    account_id: UUID,
     request: Request,
     ledger: Ledger,
-    caller: Caller,
+    permission: Permission,
     key: str | None,
     execute: Callable[[CommandContext], Awaitable[Outcome]],
 ) -> Response:
-    await permitted_account(ledger, caller, operation, account_id)
-    return await account_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute))
+    return await account_answer(ledger, await carried_out(request, ledger, permission, key, execute))
 
 
-@account_settings.put("/accounts/{account_id}/payment-method", response_model=AccountView)
+@account_settings.put(
+    "/accounts/{account_id}/payment-method", response_model=AccountView, openapi_extra=asks(Operation.CHANGE_ACCOUNT)
+)
 async def select_payment_method(
     account_id: UUID,
     body: PaymentMethodBody,
     request: Request,
     ledger: TheLedger,
-    caller: TheCaller,
+    permission: Permitted,
     if_match: IfMatch,
     key: OptionalKey = None,
 ) -> Response:
@@ -59,16 +58,18 @@ async def select_payment_method(
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.accounts.select_payment_method(account_id, body.token, context, version_of(if_match))
 
-    return await _set(Operation.CHANGE_ACCOUNT, account_id, request, ledger, caller, key, execute)
+    return await _set(request, ledger, permission, key, execute)
 
 
-@account_settings.put("/accounts/{account_id}/billing-contact", response_model=AccountView)
+@account_settings.put(
+    "/accounts/{account_id}/billing-contact", response_model=AccountView, openapi_extra=asks(Operation.CHANGE_ACCOUNT)
+)
 async def change_account_contact(
     account_id: UUID,
     body: BillingContactBody,
     request: Request,
     ledger: TheLedger,
-    caller: TheCaller,
+    permission: Permitted,
     if_match: IfMatch,
     key: OptionalKey = None,
 ) -> Response:
@@ -77,16 +78,18 @@ async def change_account_contact(
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.accounts.change_billing_contact(account_id, body.contact, context, version_of(if_match))
 
-    return await _set(Operation.CHANGE_ACCOUNT, account_id, request, ledger, caller, key, execute)
+    return await _set(request, ledger, permission, key, execute)
 
 
-@account_settings.put("/accounts/{account_id}/billing-address", response_model=AccountView)
+@account_settings.put(
+    "/accounts/{account_id}/billing-address", response_model=AccountView, openapi_extra=asks(Operation.CHANGE_ACCOUNT)
+)
 async def change_account_address(
     account_id: UUID,
     body: BillingAddressBody,
     request: Request,
     ledger: TheLedger,
-    caller: TheCaller,
+    permission: Permitted,
     if_match: IfMatch,
     key: OptionalKey = None,
 ) -> Response:
@@ -95,16 +98,18 @@ async def change_account_address(
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.accounts.change_billing_address(account_id, body.address, context, version_of(if_match))
 
-    return await _set(Operation.CHANGE_ACCOUNT, account_id, request, ledger, caller, key, execute)
+    return await _set(request, ledger, permission, key, execute)
 
 
-@account_settings.put("/accounts/{account_id}/eligibility", response_model=AccountView)
+@account_settings.put(
+    "/accounts/{account_id}/eligibility", response_model=AccountView, openapi_extra=asks(Operation.CHANGE_ELIGIBILITY)
+)
 async def change_eligibility(
     account_id: UUID,
     body: EligibilityBody,
     request: Request,
     ledger: TheLedger,
-    caller: TheCaller,
+    permission: Permitted,
     if_match: IfMatch,
     key: OptionalKey = None,
 ) -> Response:
@@ -116,16 +121,20 @@ async def change_eligibility(
             return await ledger.accounts.allow_self_service(account_id, context, version)
         return await ledger.accounts.restrict_self_service(account_id, body.restriction, context, version)
 
-    return await _set(Operation.CHANGE_ELIGIBILITY, account_id, request, ledger, caller, key, execute)
+    return await _set(request, ledger, permission, key, execute)
 
 
-@account_settings.post("/subscriptions/{subscription_id}/cancel", response_model=SubscriptionView)
+@account_settings.post(
+    "/subscriptions/{subscription_id}/cancel",
+    response_model=SubscriptionView,
+    openapi_extra=asks(Operation.CANCEL_SUBSCRIPTION),
+)
 async def cancel_subscription(
     subscription_id: UUID,
     body: CancelSubscriptionBody,
     request: Request,
     ledger: TheLedger,
-    caller: TheCaller,
+    permission: Permitted,
     key: Key,
 ) -> Response:
     """Let the subscription end with its term; an open quote on it expires at once."""
@@ -133,18 +142,20 @@ async def cancel_subscription(
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.renewing.cancel(subscription_id, body.reason.value, context)
 
-    account_id = await permitted_subject(ledger, caller, Operation.CANCEL_SUBSCRIPTION, "Subscription", subscription_id)
-    return await subscription_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute))
+    return await subscription_answer(ledger, await carried_out(request, ledger, permission, key, execute))
 
 
-@account_settings.post("/subscriptions/{subscription_id}/renew", response_model=SubscriptionView)
+@account_settings.post(
+    "/subscriptions/{subscription_id}/renew",
+    response_model=SubscriptionView,
+    openapi_extra=asks(Operation.RENEW_SUBSCRIPTION),
+)
 async def renew_subscription(
-    subscription_id: UUID, body: RenewBody, request: Request, ledger: TheLedger, caller: TheCaller, key: Key
+    subscription_id: UUID, body: RenewBody, request: Request, ledger: TheLedger, permission: Permitted, key: Key
 ) -> Response:
     """Begin the term after the present one; an open quote on the subscription expires at once."""
 
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.renewing.renew(subscription_id, body.term_end, body.unit_price, context)
 
-    account_id = await permitted_subject(ledger, caller, Operation.RENEW_SUBSCRIPTION, "Subscription", subscription_id)
-    return await subscription_answer(ledger, await carried_out(request, ledger, caller, account_id, key, execute))
+    return await subscription_answer(ledger, await carried_out(request, ledger, permission, key, execute))

@@ -28,6 +28,7 @@ from adapters.postgres.sight import (
 from adapters.postgres.views import VIEWS
 from adapters.settings import Settings
 from projections.catalogue import PROJECTIONS
+from projections.fold import Projection
 from tests.contracts.projection_bench import Bench, account
 from tests.reference.policies import PATH, tables, written
 from tests.system.customers import CARDLESS, LINDNER, RESTRICTED, STRANGER, customers
@@ -189,6 +190,11 @@ def _expressions(connection: Connection) -> set[tuple[str, str]]:
     return {(name, " ".join(said.split())) for name, said in rows}
 
 
+def _rebuild(bench: Bench, projection: Projection) -> Rebuild:
+    connect = partial(AsyncConnection.connect, bench.owner_url, autocommit=True)
+    return Rebuild(projection, partial(DirectLog, bench.pool, bench.wakeups), bench.pool, connect)
+
+
 async def test_every_table_has_its_policies_after_the_migration_and_after_each_rebuild(bench: Bench) -> None:
     with psycopg.connect(bench.owner_url, autocommit=True) as owner:
         migrated = _in_database(owner)
@@ -198,12 +204,7 @@ async def test_every_table_has_its_policies_after_the_migration_and_after_each_r
         await bench.start_subscriptions(10)
         for projection in PROJECTIONS:
             await bench.folded(bench.worker("one", projection))
-            await Rebuild(
-                projection,
-                partial(DirectLog, bench.pool, bench.wakeups),
-                bench.pool,
-                lambda: AsyncConnection.connect(bench.owner_url, autocommit=True),
-            ).rebuild()
+            await _rebuild(bench, projection).rebuild()
         assert _in_database(owner) == migrated
         assert _expressions(owner) == said
         closed = "SELECT relrowsecurity FROM pg_class WHERE oid = %s::regclass"
@@ -225,12 +226,7 @@ async def test_views_of_others_look_at_the_live_tables_whoever_reads_while_they_
     with psycopg.connect(_as("seatledger_investigator", bench.url)) as reader:
         assert reader.execute("SELECT count(*) FROM investigation.timeline").fetchone() == (10,)
         reader.rollback()
-        await Rebuild(
-            portal,
-            partial(DirectLog, bench.pool, bench.wakeups),
-            bench.pool,
-            lambda: AsyncConnection.connect(bench.owner_url, autocommit=True),
-        ).rebuild()
+        await _rebuild(bench, portal).rebuild()
         await bench.start_subscriptions(1)
         await bench.folded(bench.worker("two", portal))
         assert reader.execute("SELECT count(*) FROM investigation.timeline").fetchone() == (11,)

@@ -42,8 +42,8 @@ class Files:
 
     def __init__(self, stack: ExitStack, accounts: Path | None, subscriptions: Path | None) -> None:
         """Open them for as long as the stack is. Raises UnusableFile."""
-        self.accounts = accounts and stack.enter_context(_opened(accounts, AccountCsvRow))
-        self.subscriptions = subscriptions and stack.enter_context(_opened(subscriptions, SubscriptionCsvRow))
+        self.accounts = stack.enter_context(_opened(accounts, AccountCsvRow)) if accounts else None
+        self.subscriptions = stack.enter_context(_opened(subscriptions, SubscriptionCsvRow)) if subscriptions else None
 
 
 class Import:

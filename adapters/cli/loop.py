@@ -21,12 +21,16 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     uvloop.run(main())
 
 
-def settle() -> None:
-    """Look for cycles seldom, and not among what is there by now: modules and schemas stay for as long as the process.
+def collect_seldom() -> None:
+    """Look for cycles seldom: Python's own pace is for small programs.
 
-    Python's own pace is for small programs: of reading a page of events, a third was the collector going through
-    all that pydantic and FastAPI keep, and a request met with pauses of 100 ms.
+    Of reading a page of events, a third was the collector going through all that pydantic and FastAPI keep, and
+    requests met with pauses of 100 ms.
     """
-    gc.collect()
-    gc.freeze()
     gc.set_threshold(_ALLOCATIONS, 20, 50)
+
+
+def settle() -> None:
+    """Collect seldom, and never what is there by now: modules and schemas stay for as long as the process."""
+    collect_seldom()
+    gc.freeze()

@@ -8,7 +8,7 @@ import typer
 from adapters.cli import operating
 from adapters.cli.asking import asking
 from adapters.cli.database import database, must_be_external
-from adapters.cli.loop import run
+from adapters.cli.loop import collect_seldom, run
 from adapters.cli.orders import orders
 from adapters.cli.terminal import err, log_plainly, out, plain_errors
 from adapters.postgres.embedded import erase
@@ -16,7 +16,6 @@ from adapters.settings import Settings, SettingsError, from_environment
 
 app = typer.Typer(
     name="seatledger",
-    help="Order processing behind the Corporate Billing Portal.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,6 +24,12 @@ app.add_typer(operating.projections, name="projections")
 app.add_typer(operating.parked, name="parked")
 app.add_typer(operating.log, name="log")
 app.add_typer(orders, name="orders")
+
+
+@app.callback()
+def before_all() -> None:
+    """Order processing behind the Corporate Billing Portal."""
+    collect_seldom()  # before the imports of the commands, which make the most
 
 
 @app.command()

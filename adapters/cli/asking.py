@@ -28,6 +28,8 @@ COMMANDS: Final[Mapping[str, Asked]] = {
     **dict.fromkeys(("dev", "demo", "status", "doctor", "serve", "work", "migrate", "reset"), _OPERATES),
     **dict.fromkeys(("projections list", "projections rebuild", "projections compare"), _OPERATES),
     **dict.fromkeys(("parked list", "parked show", "parked retry"), _OPERATES),
+    **dict.fromkeys(("log status", "log verify", "log rebuild"), _OPERATES),
+    "log tail": Asked(Operation.VIEW_ACCOUNTS, Role.OPERATOR),
     "seed": Asked(Operation.OPEN_ACCOUNT, Role.OPERATOR),
     "import": Asked(Operation.OPEN_ACCOUNT, Role.OPERATOR),
     "care": Asked(Operation.VIEW_CARE, Role.OPERATOR),

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import queue
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -134,9 +136,25 @@ def _plain(access: KafkaAccess, said: str) -> LogUnavailable | LogRefused:
         return LogRefused(f"KAFKA_SASL_MECHANISM: the broker does not offer {access.sasl_mechanism}")
     if "CERTIFICATE_VERIFY_FAILED" in said or "No such file" in said:
         return LogRefused("KAFKA_CA_FILE: the broker's certificate does not come from there")
-    if "Invalid frame length" in said or "WRONG_VERSION_NUMBER" in said:
+    garbled = "Invalid frame length" in said or "WRONG_VERSION_NUMBER" in said
+    if garbled or (access.security_protocol in {"PLAINTEXT", "SASL_PLAINTEXT"} and _speaks_tls(access)):
         return LogRefused(f"KAFKA_SECURITY_PROTOCOL: the broker does not speak {access.security_protocol}")
     return LogUnavailable(f"no broker answers at {access.bootstrap_servers}")
+
+
+def _speaks_tls(access: KafkaAccess) -> bool:
+    """Whether the first broker does: one that does often hangs up on others before it says anything."""
+    host, _, port = access.bootstrap_servers.split(",")[0].strip().rpartition(":")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # asked only what it speaks; nothing is sent
+    try:
+        with (
+            socket.create_connection((host.strip("[]"), int(port)), timeout=2) as plain,
+            context.wrap_socket(plain, server_hostname=host.strip("[]")),
+        ):
+            return True
+    except OSError:
+        return False
 
 
 class _Heard(logging.Handler):

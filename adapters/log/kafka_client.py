@@ -130,7 +130,7 @@ def plain_trouble(error: Exception) -> LogUnavailable:
 
 def _plain(access: KafkaAccess, said: str) -> LogUnavailable | LogRefused:
     """Every refusal of a login looks like a time-out to the caller: only the library's log tells the two apart."""
-    if "SaslAuthenticationFailed" in said:
+    if "SaslAuthenticationFailed" in said or (said == _HUNG_UP and access.security_protocol.startswith("SASL")):
         return LogRefused("KAFKA_USERNAME, KAFKA_PASSWORD: the broker refuses this login")
     if "UnsupportedSaslMechanism" in said:
         return LogRefused(f"KAFKA_SASL_MECHANISM: the broker does not offer {access.sasl_mechanism}")
@@ -140,6 +140,10 @@ def _plain(access: KafkaAccess, said: str) -> LogUnavailable | LogRefused:
     if garbled or (access.security_protocol in {"PLAINTEXT", "SASL_PLAINTEXT"} and _speaks_tls(access)):
         return LogRefused(f"KAFKA_SECURITY_PROTOCOL: the broker does not speak {access.security_protocol}")
     return LogUnavailable(f"no broker answers at {access.bootstrap_servers}")
+
+
+_HUNG_UP: Final = "hung up after the greeting"
+"""Each time, when it should have said whether the login is right: its answer and its hanging up come together."""
 
 
 def _speaks_tls(access: KafkaAccess) -> bool:
@@ -187,7 +191,14 @@ class _Heard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.getMessage()
-        self._last = next((reason for reason in self._REASONS if reason in said), self._last)
+        reason = next((reason for reason in self._REASONS if reason in said), None)
+        if reason:
+            self._last = reason
+        elif self._last in {"", _HUNG_UP}:
+            if "Connection lost" in said and "broker_version=(" in said:
+                self._last = _HUNG_UP
+            elif "Connection failed" in said:
+                self._last = ""
 
     def forget(self) -> None:
         self._last = ""

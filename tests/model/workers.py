@@ -1,6 +1,6 @@
 """The plain model's workers and clock: how an order goes on by itself, and what time alone does."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Final
 
 from tests.model.amounts import day_of
@@ -114,7 +114,9 @@ def rung(account: PlainAccount) -> None:
     """What is due by the clock."""
     account.expire_open_quote()
     for subscription in account.subscriptions.values():
-        if subscription.state == "PendingCancellation" and day_of(account.now) >= subscription.end:
+        # The clock rings at midnight UTC, a little after midnight in Berlin; orders are refused by the date, at once.
+        rings = account.now >= datetime.combine(subscription.end, time(), UTC)
+        if subscription.state == "PendingCancellation" and rings and day_of(account.now) >= subscription.end:
             subscription.state = "Ended"
     for order in account.orders.values():
         if order.is_under_way and order.due:

@@ -44,7 +44,7 @@ KILLS: Final = int(os.environ.get("KAFKA_KILLS", "10"))
 LONGER_THAN_A_LEASE: Final = 6.0
 """Seconds; leases are 5."""
 
-PATIENCE: Final = 280.0
+PATIENCE: Final = float(os.environ.get("KAFKA_SECONDS", "280"))
 _LEADER: Final = "SELECT owner FROM ledger.relay WHERE expires_at > clock_timestamp()"
 _PROJECTOR: Final = """
 SELECT owner FROM projecting.checkpoints WHERE projection = 'portal' AND expires_at > clock_timestamp()

@@ -15,6 +15,7 @@ from eventsourcing.postgres import PostgresTrackingRecorder
 from eventsourcing.projection import Projection, ProjectionRunner
 
 from adapters.event_mapping import decoded
+from adapters.postgres.arrays import array_of
 from adapters.postgres.row_store import RowStore
 from domain.envelope import Actor, Recorded, Role
 from domain.ledger import LedgerEvent
@@ -74,7 +75,7 @@ class PortalView(PostgresTrackingRecorder):
             rows: dict[RowKey, Any] = {}
             for key, _ in portal.steps(recorded):
                 store = self.stores[key.table]
-                for values in cursor.execute(store._select, (f"{{{key.key}}}",), prepare=True).fetchall():
+                for values in cursor.execute(store._select, (array_of([key.key]),), prepare=True).fetchall():
                     rows[key] = store.row(values)
             portal.apply(rows, recorded)
             for key, row in rows.items():

@@ -7,6 +7,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from adapters.log.event_log import LogRecord, Page
+from adapters.postgres.arrays import array_of
 from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.wakeups import EVENTS, Wakeups
 
@@ -60,12 +61,12 @@ class DirectLog:
         self._seen = self._wakeups.count(EVENTS)
         if not after:
             return Page((), {})
-        parameters = {  # arrays as text: psycopg would look at each element
-            "partitions": "{" + ",".join(map(str, after)) + "}",
-            "positions": "{" + ",".join(map(str, after.values())) + "}",
+        parameters = {
+            "partitions": array_of(after),
+            "positions": array_of(after.values()),
             "least": min(after.values()),
             "limit": limit,
-            "without": "{" + ",".join(without) + "}",  # names of events: letters, digits and a full stop
+            "without": array_of(without),
         }
         async with reporting_unavailability(), self._pool.connection() as connection:
             cursor = await connection.execute(_READ, parameters, prepare=True, binary=True)

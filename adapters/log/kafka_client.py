@@ -168,7 +168,6 @@ class _Heard(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self._said = threading.local()
 
     @classmethod
     def listening(cls) -> "_Heard":

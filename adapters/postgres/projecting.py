@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.event_mapping import recorded
 from adapters.log.event_log import EventLog, LogRecord, LogRefused, LogUnavailable, Page, same_positions
+from adapters.postgres.arrays import array_of
 from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.folding import Folding, NotTaken, said
 from adapters.postgres.parking import Parked, one_by_one, park, parked_accounts
@@ -159,7 +160,7 @@ class ProjectionWorker:
             positions = [lease.position for lease in self._leases.values()]
             with contextlib.suppress(StoreUnavailable):
                 async with reporting_unavailability(), self._pool.connection() as connection:
-                    await connection.execute(_MOVE, {**self._mine(), "positions": _array(positions)})
+                    await connection.execute(_MOVE, {**self._mine(), "positions": array_of(positions)})
                     await connection.execute(_GIVE_BACK, self._mine())
 
     async def caught_up(self, within: float = 5.0) -> None:
@@ -242,9 +243,9 @@ class ProjectionWorker:
         return {
             "projection": self._name,
             "version": self.projection.version,
-            "partitions": _array(self._leases),
-            "epochs": _array(lease.epoch for lease in self._leases.values()),
-            "stored": _array(lease.stored for lease in self._leases.values()),
+            "partitions": array_of(self._leases),
+            "epochs": array_of(lease.epoch for lease in self._leases.values()),
+            "stored": array_of(lease.stored for lease in self._leases.values()),
             "seconds": self._lease_seconds,
         }
 
@@ -318,7 +319,7 @@ class ProjectionWorker:
         async with reporting_unavailability(), self._pool.connection() as connection, connection.transaction():
             parked += await folded(connection, decoded)
             await park(connection, self._name, parked)
-            moved = await connection.execute(_MOVE, {**self._mine(), "positions": _array(positions)}, prepare=True)
+            moved = await connection.execute(_MOVE, {**self._mine(), "positions": array_of(positions)}, prepare=True)
             if moved.rowcount != len(self._leases):
                 raise LeaseLost(self._name)
         for lease, position in zip(self._leases.values(), positions, strict=True):
@@ -367,11 +368,6 @@ class ProjectionWorker:
                 left = [record for record, _ in of_account[folded:]]
                 parked += [Parked(record, *((error, TRIES) if record is left[0] else ())) for record in left]
         return parked
-
-
-def _array(numbers: Iterable[int]) -> str:
-    """As text: psycopg would look at each element, for every small page."""
-    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def _cut(page: Page, until: Mapping[int, int]) -> Page:

@@ -46,7 +46,7 @@ def made(projection: Projection, schema: str) -> sql.Composed:
         columns = [
             sql.SQL("{} {} {}").format(
                 sql.Identifier(column.name),
-                sql.SQL(column.stored_type),
+                sql.SQL(column.sql_type),
                 sql.SQL("" if column.nullable else "NOT NULL"),
             )
             for column in stored

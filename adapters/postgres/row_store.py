@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
 from psycopg import AsyncConnection, sql
 from pydantic import TypeAdapter
 
+from adapters.postgres.arrays import array_of
 from projections.fold import Table
 
 _COLUMN_TYPES: Final = {UUID: "uuid", str: "text", int: "int8", bool: "bool", datetime: "timestamptz", date: "date"}
@@ -36,18 +38,19 @@ class Column:
         if isinstance(plain, type) and issubclass(plain, StrEnum):
             plain = str
         known = _COLUMN_TYPES.get(plain)
-        return cls(name, known or "text", None if known else TypeAdapter(annotation), type(None) in options)
-
-    @property
-    def stored_type(self) -> str:
-        """The type that the table has; rows travel as `sql_type`."""
-        return "jsonb" if self.json else self.sql_type
+        return cls(name, known or "jsonb", None if known else TypeAdapter(annotation), type(None) in options)
 
 
+@cache
 def columns_of(table: Table[Any]) -> tuple[Column, ...]:
     """The table's columns in the order of the row type's fields."""
     hints = typing.get_type_hints(table.row_type)
     return tuple(Column.of(field.name, hints[field.name]) for field in fields(table.row_type))
+
+
+@cache
+def _rows_of(table: Table[Any]) -> TypeAdapter[list[Any]]:
+    return TypeAdapter(list[table.row_type])  # type: ignore[name-defined]
 
 
 class RowStore:
@@ -57,7 +60,7 @@ class RowStore:
         """`schema` is the projection's name, or that of one being rebuilt."""
         self._table = table
         self._columns = columns_of(table)
-        self._rows: TypeAdapter[list[Any]] = TypeAdapter(list[table.row_type])  # type: ignore[name-defined]
+        self._rows = _rows_of(table)
         name = sql.Identifier(schema, table.name)
         key = sql.Identifier(table.key)
         columns = [sql.Identifier(column.name) for column in self._columns]
@@ -65,8 +68,8 @@ class RowStore:
             sql.SQL("{}::text").format(identifier) if column.json else identifier
             for column, identifier in zip(self._columns, columns, strict=True)
         )
-        types = sql.SQL(", ").join(
-            sql.SQL(f"{{}} {column.stored_type}").format(identifier)
+        typed = sql.SQL(", ").join(
+            sql.SQL(f"{{}} {column.sql_type}").format(identifier)
             for column, identifier in zip(self._columns, columns, strict=True)
         )
         changes = sql.SQL(", ").join(
@@ -74,8 +77,7 @@ class RowStore:
             for column, identifier in zip(self._columns, columns, strict=True)
             if column.name != table.key
         )
-        # Bytes: psycopg would put the parts together for each call. Arrays and rows as text, made in one go: it would
-        # look at each element.
+        # Bytes: psycopg would put the parts together for each call.
         self._select = (
             sql.SQL("SELECT {} FROM {} WHERE {} = ANY(%s::uuid[])").format(self.select_list, name, key).as_bytes()
         )
@@ -84,7 +86,7 @@ class RowStore:
                 "INSERT INTO {} ({}) SELECT * FROM json_to_recordset(%s::json) AS v ({})"
                 " ON CONFLICT ({}) DO UPDATE SET {}"
             )
-            .format(name, sql.SQL(", ").join(columns), types, key, changes)
+            .format(name, sql.SQL(", ").join(columns), typed, key, changes)
             .as_bytes()
         )
         self._delete = sql.SQL("DELETE FROM {} WHERE {} = ANY(%s::uuid[])").format(name, key).as_bytes()
@@ -100,7 +102,7 @@ class RowStore:
 
     async def load(self, connection: AsyncConnection, keys: Iterable[UUID]) -> dict[UUID, Any]:
         """The rows that exist."""
-        cursor = await connection.execute(self._select, (_array(keys),), prepare=True, binary=True)
+        cursor = await connection.execute(self._select, (array_of(keys),), prepare=True, binary=True)
         rows = [self.row(values) for values in await cursor.fetchall()]
         return {getattr(row, self._table.key): row for row in rows}
 
@@ -109,10 +111,6 @@ class RowStore:
         gone = [key for key, row in rows.items() if row is None]
         kept = [row for row in rows.values() if row is not None]
         if gone:
-            await connection.execute(self._delete, (_array(gone),), prepare=True)
+            await connection.execute(self._delete, (array_of(gone),), prepare=True)
         if kept:
             await connection.execute(self._upsert, (self._rows.dump_json(kept).decode(),), prepare=True)
-
-
-def _array(keys: Iterable[UUID]) -> str:
-    return "{" + ",".join(map(str, keys)) + "}"

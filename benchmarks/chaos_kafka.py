@@ -19,15 +19,14 @@ from adapters.log.verifying import Verified, verified
 from adapters.settings import Settings
 from benchmarks.brokers import bench_brokers
 from benchmarks.chaos_kill import (
-    ADMINS,
     WORKERS,
     Counts,
     Instance,
     Walk,
     all_done,
+    all_placed,
     differing_rows,
     figures_of,
-    go,
     signed_in,
 )
 from benchmarks.figures import Figure
@@ -135,14 +134,7 @@ async def _measured(out: Console, orders: int, kills: int, stops: int) -> list[F
                 chaos.relay_or_projector("projector", _PROJECTOR, mixed),
             )
             with Progress(console=out) as progress:
-                task = progress.add_task("orders placed", total=orders)
-
-                async def admin(number: int) -> None:
-                    for walk in walks[number::ADMINS]:
-                        await go(walk, port, tokens[number], counts, give_up_at)
-                        progress.advance(task)
-
-                await asyncio.gather(*(admin(number) for number in range(ADMINS)))
+                await all_placed(walks, port, tokens, counts, give_up_at, progress)
                 placed_all = time.monotonic()
                 await harm
                 undone = await all_done(server, orders, give_up_at, progress)

@@ -84,14 +84,7 @@ async def _measured(out: Console, orders: int, kills: int) -> list[Figure]:
         try:
             killer = asyncio.create_task(_kill(running, kills, counts))
             with Progress(console=out) as progress:
-                task = progress.add_task("orders placed", total=orders)
-
-                async def admin(number: int) -> None:
-                    for walk in walks[number::ADMINS]:
-                        await go(walk, port, tokens[number], counts, give_up_at)
-                        progress.advance(task)
-
-                await asyncio.gather(*(admin(number) for number in range(ADMINS)))
+                await all_placed(walks, port, tokens, counts, give_up_at, progress)
                 await killer
                 undone = await all_done(server, orders, give_up_at, progress)
         finally:
@@ -210,6 +203,20 @@ async def _told(
         return told
     message = f"{path}: no answer in time"
     raise RuntimeError(message)
+
+
+async def all_placed(
+    walks: list[Walk], port: int, tokens: list[str], counts: Counts, give_up_at: float, progress: Progress
+) -> None:
+    """Each admin goes his walks one after the other, beside the others."""
+    task = progress.add_task("orders placed", total=len(walks))
+
+    async def admin(number: int) -> None:
+        for walk in walks[number::ADMINS]:
+            await go(walk, port, tokens[number], counts, give_up_at)
+            progress.advance(task)
+
+    await asyncio.gather(*(admin(number) for number in range(ADMINS)))
 
 
 async def all_done(server: BenchServer, orders: int, give_up_at: float, progress: Progress) -> int:

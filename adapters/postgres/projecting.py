@@ -92,7 +92,7 @@ ON CONFLICT DO NOTHING
 
 
 _STORED_WITHIN: Final = 1.0
-_LONGEST_BREATH: Final = 0.02
+_LONGEST_BREATH: Final = 0.004
 """Seconds."""
 
 _VERSION: Final = "SELECT version FROM projecting.read_models WHERE projection = %s"

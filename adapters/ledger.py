@@ -19,6 +19,7 @@ from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres.access_log import PostgresAccessLog
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
+from adapters.postgres.homes import Homes
 from adapters.postgres.projecting import ProjectionWorker
 from adapters.postgres.publishing import Publication
 from adapters.postgres.read_models import PortalQueries
@@ -56,6 +57,7 @@ class Sandbox:
 class Ledger:
     """An open ledger. `relay` publishes its events to Kafka where the log is there.
 
+    `pool` leads to its database, `pools` to that one and to the read models' own, where they have one.
     `running_commands` are those under way in this process; `ending` is set once the process is told to stop.
     """
 
@@ -73,6 +75,7 @@ class Ledger:
     renewing: Renewing
     sandbox: Sandbox
     pool: AsyncConnectionPool[AsyncConnection]
+    pools: Homes[AsyncConnectionPool[AsyncConnection]]
     log: EventLog
     wakeups: Wakeups
     publication: Publication

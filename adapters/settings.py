@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     database_api_url: SecretStr | None = Field(
         default=None, description="PostgreSQL as the API's role; none: DATABASE_URL's role takes it on"
     )
+    read_database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL for the read models that people look at; none: the ledger's own"
+    )
+    read_database_owner_url: SecretStr | None = Field(
+        default=None, description="the same as a role that may migrate and rebuild"
+    )
     data_folder: Path = Field(default=Path(".seatledger"), description="where the embedded server keeps its data")
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
@@ -98,7 +104,9 @@ class Settings(BaseSettings):
     seller_time_zone: str = "Europe/Berlin"
     mail_domain: str = "seatledger.example"
 
-    @field_validator("database_url", "database_owner_url", "database_api_url")
+    @field_validator(
+        "database_url", "database_owner_url", "database_api_url", "read_database_url", "read_database_owner_url"
+    )
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
@@ -155,6 +163,13 @@ class Settings(BaseSettings):
     def _provider_is_whole(self) -> Self:
         if (self.identity_jwks_url is None) != (self.identity_issuer is None):
             message = "IDENTITY_ISSUER and IDENTITY_JWKS_URL belong together: set both or none"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _owns_what_is_read(self) -> Self:
+        if self.read_database_owner_url and not self.read_database_url:
+            message = "READ_DATABASE_OWNER_URL: says who may migrate what READ_DATABASE_URL names: set that, too"
             raise ValueError(message)
         return self
 

@@ -17,6 +17,8 @@ from adapters.http.security_headers import SecurityHeaders
 from adapters.http.signing_in import SignInNeeded, signing_in, to_sign_in
 from adapters.http.unknown_at_first import UnknownAtFirst
 from adapters.ledger import Ledger
+from adapters.postgres.availability import reporting_unavailability
+from adapters.postgres.homes import MAY_LIVE_ELSEWHERE
 from services.ports import StoreUnavailable
 
 ROUTES = (router, recovery, account_settings)
@@ -65,9 +67,12 @@ def application(ledger: Ledger) -> FastAPI:
     async def readyz(ledger: TheLedger) -> Response:
         """The store can be written and read, and no projection stands still.
 
-        `log` says how far Kafka is behind the store: that holds up nobody who orders, and so is no trouble here.
+        `log` says how far Kafka is behind the store: that holds up nobody who orders, and so is no trouble here. Nor is
+        it if a database of the read models' own is away: `read_models` says so, and commands are taken.
         """
-        trouble = {each.projection.name: each.failure for each in ledger.projections if each.failure}
+        failures = {each.projection.name: each.failure for each in ledger.projections if each.failure}
+        away = await _read_models_away(ledger)
+        trouble = {name: failure for name, failure in failures.items() if not (away and name in MAY_LIVE_ELSEWHERE)}
         if ledger.writer.trouble:
             trouble["writer"] = ledger.writer.trouble
         try:
@@ -75,11 +80,25 @@ def application(ledger: Ledger) -> FastAPI:
         except StoreUnavailable as error:
             trouble["store"] = str(error)
         said: dict[str, Any] = {"ready": not trouble, "trouble": trouble}
+        if ledger.pools.are_two:
+            said["read_models"] = {"trouble": away}
         if ledger.relay and "store" not in trouble:
             said["log"] = await _log(ledger)
         return JSONResponse(said, 503 if trouble else 200)
 
     return app
+
+
+async def _read_models_away(ledger: Ledger) -> str | None:
+    """Why the read models' own database can't be reached, if they have one."""
+    if not ledger.pools.are_two:
+        return None
+    try:
+        async with reporting_unavailability(), ledger.pools.read_models.connection(timeout=1.0) as connection:
+            await connection.execute("SELECT")
+    except StoreUnavailable as error:
+        return str(error)
+    return None
 
 
 async def _log(ledger: Ledger) -> dict[str, Any]:

@@ -264,10 +264,16 @@ class ProjectionWorker:
             taken = await (await connection.execute(_TAKE, {**self._mine(), **wanted})).fetchall()
             # After the take: a retry of what is parked would have made a new epoch by then.
             parked = await parked_accounts(connection, self._name, [row[0] for row in taken]) if taken else {}
-        identity = await self._log.identity() if taken else ""
+        identity, head = (await self._log.identity(), await self._log.head()) if taken else ("", 0)
         for partition, position, epoch, log_identity in taken:
             if not same_positions(log_identity, identity):
                 message = f"{self._name} was built from {log_identity}, but the log is {identity}"
+                raise LogChanged(message)
+            if position > head:  # a database of its own was not restored with the store: events would be left out
+                message = (
+                    f"{self._name} is at position {position}, but the store ends at {head}, as if it had been restored"
+                    f" to an earlier point: run `seatledger projections rebuild {self._name}`"
+                )
                 raise LogChanged(message)
             self._leases[partition] = _Lease(epoch, position, position, parked.get(partition, set()))
         if any(log_identity != identity for *_, log_identity in taken):

@@ -1,7 +1,7 @@
 """How far log, projections, to-do lists and orders are, and what happened last."""
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -22,7 +22,7 @@ _CARE = "SELECT count(*) FROM care.entries"
 _ORDERS = "SELECT state, count(*) FROM portal.orders GROUP BY state ORDER BY state"
 _LATEST = """
 SELECT notification_id, recorded_at, split_part(topic, '.', 1), originator_id, originator_version, account_id,
-       actor_role
+       NULL, actor_role
 FROM ledger.events ORDER BY notification_id DESC LIMIT %s
 """
 _NUMBERS = "SELECT account_id, number FROM portal.accounts WHERE account_id = ANY(%s)"
@@ -108,7 +108,7 @@ async def look(homes: Homes[AsyncConnection]) -> LedgerStatus:
 
 async def latest_events(homes: Homes[AsyncConnection], limit: int) -> list[LatestEvent]:
     """The newest events of the log, newest first."""
-    rows = await (await homes.ledger.execute(_LATEST, (limit,))).fetchall()
-    accounts = [row[5] for row in rows]
+    events = [LatestEvent(*row) async for row in await homes.ledger.execute(_LATEST, (limit,))]
+    accounts = [event.account_id for event in events]
     numbers: dict[UUID, str] = dict(await (await homes.read_models.execute(_NUMBERS, (accounts,))).fetchall())
-    return [LatestEvent(*row[:6], account_number=numbers.get(row[5]), actor_role=row[6]) for row in rows]
+    return [replace(event, account_number=numbers.get(event.account_id)) for event in events]

@@ -108,13 +108,13 @@ def check_schema(url: str, settings: Settings, *, read_models: bool = True, wait
     ):
         schema.check(connection, settings.partitions)
         if read_models:
-            here = next(each for way, each in homes.residents() if way is url)
+            here = homes.residents()[-1][1]
             for said in outdated(connection, here).values():
                 raise schema.SchemaError(said)
             schema.must_have(connection, [f"{each.name}.{table}" for each in here for table in each.tables])
-        if homes.are_two:
+        if homes.elsewhere:
             try:
-                read_database.check(homes.read_models, connection, read_models=read_models)
+                read_database.check(homes.elsewhere, connection, read_models=read_models)
             except read_database.ReadDatabaseAway as away:
                 if not waits:
                     raise
@@ -135,7 +135,7 @@ async def opened_logs(
     homes = homes_of(url, settings.read_database_url)
     async with AsyncExitStack() as stack:
         ledger = await stack.enter_async_context(pool(url))
-        read_models = await stack.enter_async_context(pool(homes.read_models)) if homes.are_two else ledger
+        read_models = await stack.enter_async_context(pool(homes.elsewhere)) if homes.elsewhere else None
         yield Homes(ledger, read_models), lambda projection: _log_for(projection, settings, ledger, wakeups)
 
 
@@ -222,8 +222,8 @@ async def _with_read_models(
 ) -> AsyncIterator[tuple[Homes[Pool], Homes[Pool]]]:
     """The ways into both databases, of the application's role and of the API's."""
     homes = homes_of(url, settings.read_database_url)
-    if not homes.are_two:
-        yield Homes(pool, pool), Homes(api_pool, api_pool)
+    if homes.elsewhere is None:
+        yield Homes(pool), Homes(api_pool)
         return
     publication, known = Publication(pool), list[str]()
 
@@ -234,8 +234,8 @@ async def _with_read_models(
 
     most = settings.database_connections
     async with (
-        _pool(homes.read_models, settings, 1, most, _of_this_ledger(tune, ledger_id)) as read,
-        _pool(homes.read_models, settings, 2, most, _of_this_ledger(_tune_for_api, ledger_id)) as api_read,
+        _pool(homes.elsewhere, settings, 1, most, _of_this_ledger(tune, ledger_id)) as read,
+        _pool(homes.elsewhere, settings, 2, most, _of_this_ledger(_tune_for_api, ledger_id)) as api_read,
     ):
         yield Homes(pool, read), Homes(api_pool, api_read)
 

@@ -48,7 +48,7 @@ async def _listed(urls: Homes[str]) -> list[CareEntry]:
     cursor: str | None = None
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(_pool(urls.ledger))
-        pools = Homes(pool, await stack.enter_async_context(_pool(urls.read_models)) if urls.are_two else pool)
+        pools = Homes(pool, await stack.enter_async_context(_pool(urls.elsewhere)) if urls.elsewhere else None)
         while True:
             page = await care_page(pools, PAGE_AT_MOST, cursor)
             entries += page.items

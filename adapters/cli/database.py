@@ -56,16 +56,16 @@ def database(settings: Settings, *, stop_after: bool) -> Iterator[Database]:
 def _database(settings: Settings, application: str, owner: str, *, is_embedded: bool) -> Database:
     homes = homes_of(application, settings.read_database_url)
     named = settings.read_database_owner_url
-    read_owner = (named.get_secret_value() if named else homes.read_models) if homes.are_two else owner
+    read_owner = named.get_secret_value() if named else homes.elsewhere
     return Database(homes, Homes(owner, read_owner), is_embedded)
 
 
 def migrated(found: Database, settings: Settings) -> tuple[str | None, str | None]:
     """Bring both up to date; returns the revisions there were before. Raises SchemaError."""
     before = schema.migrate(found.owner_url, settings.partitions)
-    if not found.owners.are_two:
+    if found.owners.elsewhere is None:
         return before, None
-    return before, read_database.migrate(found.owners.read_models, found.owner_url)
+    return before, read_database.migrate(found.owners.elsewhere, found.owner_url)
 
 
 def must_be_external(settings: Settings) -> None:

@@ -91,10 +91,10 @@ def application(ledger: Ledger) -> FastAPI:
 
 async def _read_models_away(ledger: Ledger) -> str | None:
     """Why the read models' own database can't be reached, if they have one."""
-    if not ledger.pools.are_two:
+    if ledger.pools.elsewhere is None:
         return None
     try:
-        async with reporting_unavailability(), ledger.pools.read_models.connection(timeout=1.0) as connection:
+        async with reporting_unavailability(), ledger.pools.elsewhere.connection(timeout=1.0) as connection:
             await connection.execute("SELECT")
     except StoreUnavailable as error:
         return str(error)

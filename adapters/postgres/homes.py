@@ -22,15 +22,20 @@ Way = TypeVar("Way")
 
 @dataclass(frozen=True, slots=True)
 class Homes(Generic[Way]):
-    """The ways into both: addresses, pools or connections. They are one and the same where there is one database."""
+    """The ways into both: addresses, pools or connections. Without `elsewhere` everything is in the ledger's."""
 
     ledger: Way
-    read_models: Way
+    elsewhere: Way | None = None
 
     @property
     def are_two(self) -> bool:
         """Whether there is another database."""
-        return self.read_models is not self.ledger
+        return self.elsewhere is not None
+
+    @property
+    def read_models(self) -> Way:
+        """The way to what may live elsewhere."""
+        return self.ledger if self.elsewhere is None else self.elsewhere
 
     def of(self, projection: str) -> Way:
         """The way to this read model."""
@@ -41,17 +46,17 @@ class Homes(Generic[Way]):
 
         First, because what a later snapshot of the ledger has may be missing in it, and never the other way round.
         """
-        if not self.are_two:
+        if self.elsewhere is None:
             return [(self.ledger, list(PROJECTIONS))]
         return [
             (way, [each for each in PROJECTIONS if (each.name in MAY_LIVE_ELSEWHERE) is elsewhere])
-            for way, elsewhere in ((self.read_models, True), (self.ledger, False))
+            for way, elsewhere in ((self.elsewhere, True), (self.ledger, False))
         ]
 
 
 def homes_of(ledger_url: str, read_url: SecretStr | None) -> Homes[str]:
     """The addresses of both; without the second one, the read models are with the ledger."""
-    return Homes(ledger_url, read_url.get_secret_value() if read_url else ledger_url)
+    return Homes(ledger_url, read_url.get_secret_value() if read_url else None)
 
 
 @asynccontextmanager
@@ -64,4 +69,4 @@ async def connected(urls: Homes[str]) -> AsyncIterator[Homes[AsyncConnection]]:
             return await stack.enter_async_context(opened)
 
         ledger = await connection(urls.ledger)
-        yield Homes(ledger, await connection(urls.read_models) if urls.are_two else ledger)
+        yield Homes(ledger, await connection(urls.elsewhere) if urls.elsewhere else None)

@@ -111,7 +111,7 @@ async def test_events_appended_meanwhile_are_in_the_new_one_once(bench: Bench) -
 async def test_readers_never_miss_a_row_while_it_is_swapped(bench: Bench) -> None:
     await bench.start_subscriptions(20, accounts=1)
     await bench.folded(bench.worker("one"))
-    queries = PortalQueries(Homes(bench.pool, bench.pool), bench.wakeups, bench.events)
+    queries = PortalQueries(Homes(bench.pool), bench.wakeups, bench.events)
     stop = asyncio.Event()
 
     async def read() -> int:

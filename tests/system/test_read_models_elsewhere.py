@@ -58,7 +58,7 @@ def start(ledger_url: str) -> Iterator[Start]:
     started: list[Running] = []
 
     def begin(**settings: str) -> Running:
-        started.append(Running("serve", "--workers", DATABASE_URL=ledger_url, SANDBOX="1", **settings))
+        started.append(Running("serve", "--workers", SANDBOX="1", **{"DATABASE_URL": ledger_url, **settings}))
         started[-1].ready()
         return started[-1]
 
@@ -99,7 +99,7 @@ async def test_orders_go_to_their_end_through_a_kill_and_a_rebuild_finds_every_r
         waited = await client.get(
             f"/v1/orders/{order}", headers={"Seatledger-Wait-For": f"{placed[0][0]}.{placed[0][1]}"}
         )
-        assert (waited.status_code, waited.json()["state"] != "prepared") == (200, True), waited.text
+        assert (waited.status_code, waited.json()["state"] != "Prepared") == (200, True), waited.text
         await all_receipts_sent(client, walks, within=90)
         await _ready(client, trouble=None)
     assert await effects_of(ledger, walks) == [Effects.once(walk) for walk in walks]
@@ -118,7 +118,7 @@ async def test_orders_go_to_their_end_through_a_kill_and_a_rebuild_finds_every_r
     listed = {each["name"]: each for each in json.loads(_told("projections", "list", "--json"))}
     assert listed["portal"]["rows"]["orders"] == 4
     status = json.loads(_told("status", "--json"))
-    assert (status["healthy"], status["orders"]) == (True, {"completed": 4})
+    assert (status["healthy"], status["orders"]) == (True, {"Completed": 4})
     assert {each["name"] for each in status["projections"]} == set(listed)
     assert "Nothing is parked" in _told("parked", "list")
     assert "Nothing on the care list" in _told("care")

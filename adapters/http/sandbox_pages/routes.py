@@ -40,9 +40,8 @@ async def status(ledger: TheLedger) -> Response:
     """Where everything is and how far."""
     async with reporting_unavailability(), AsyncExitStack() as stack:
         connection = await stack.enter_async_context(ledger.pool.connection())
-        homes = Homes(connection, connection)
-        if ledger.pools.are_two:
-            homes = Homes(connection, await stack.enter_async_context(ledger.pools.read_models.connection()))
+        elsewhere = ledger.pools.elsewhere
+        homes = Homes(connection, await stack.enter_async_context(elsewhere.connection()) if elsewhere else None)
         now, events = await look(homes), await latest_events(homes, _EVENTS_SHOWN)
     numbers = await _account_numbers(ledger)
     people = await ledger.sandbox.identity.people()

@@ -45,17 +45,15 @@ def migrate(url: str, ledger_url: str) -> str | None:
     `url` must log in a role that may create roles and schemas, `ledger_url` one that reads the ledger, which must be
     migrated. The first run ties the database to this ledger. Raises SchemaError.
     """
-    with psycopg.connect(ledger_url, connect_timeout=CONNECT_SECONDS) as ledger:
-        id, empty = ledger_id(ledger), ledger.execute("SELECT NOT EXISTS (SELECT FROM ledger.events)").fetchone()
+    with psycopg.connect(ledger_url, autocommit=True, connect_timeout=CONNECT_SECONDS) as ledger, _plain_errors():
+        id = ledger_id(ledger)
 
-    def finish(connection: psycopg.Connection) -> None:
-        connection.execute("INSERT INTO projecting.settings VALUES ('ledger_id', %s) ON CONFLICT DO NOTHING", (id,))
-        _must_be_whole(connection, id)
-        if empty == (True,):
-            make_what_costs_nothing(connection, RESIDENTS)
-        make_missing_views(connection)
+        def finish(connection: psycopg.Connection) -> None:
+            connection.execute("INSERT INTO projecting.settings VALUES ('ledger_id', %s) ON CONFLICT DO NOTHING", (id,))
+            _must_be_whole(connection, id)
+            make_what_costs_nothing(connection, RESIDENTS, ledger)
+            make_missing_views(connection)
 
-    with _plain_errors():
         with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
             before = _revision(connection)
             if before == HEAD:
@@ -92,12 +90,6 @@ def check(url: str, ledger: psycopg.Connection, *, read_models: bool) -> None:
                 " restored to an earlier point: run `seatledger projections rebuild`"
             )
             raise SchemaError(message)
-
-
-def to_rebuild(url: str) -> list[str]:
-    """What is to be done with read models in it that are of another version than this program's, a line each."""
-    with _plain_errors(), psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
-        return [*outdated(connection, RESIDENTS).values()]
 
 
 def ledger_id(connection: psycopg.Connection) -> str:

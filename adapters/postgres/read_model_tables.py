@@ -116,11 +116,20 @@ def outdated(connection: psycopg.Connection, projections: Sequence[Projection] =
     return said
 
 
-def make_what_costs_nothing(connection: psycopg.Connection, projections: Sequence[Projection] = PROJECTIONS) -> None:
-    """Make the tables that differ from this program's, for an empty log: there is nothing to rebuild them from."""
+def make_what_costs_nothing(
+    connection: psycopg.Connection,
+    projections: Sequence[Projection] = PROJECTIONS,
+    ledger: psycopg.Connection | None = None,
+) -> None:
+    """Make the tables that differ from this program's while the log is empty: there is nothing to rebuild them from.
+
+    The log is in the same database, unless `ledger` leads to another.
+    """
     if not outdated(connection, projections):
         return
     connection.execute(_LOCK)
+    if (ledger or connection).execute("SELECT EXISTS (SELECT FROM ledger.events)").fetchone() != (False,):
+        return
     for projection in outdated(connection, projections):
         connection.execute(dropped(projection.name))
         connection.execute(made(projection, projection.name))

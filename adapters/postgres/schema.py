@@ -210,6 +210,5 @@ def _fix_settings(connection: psycopg.Connection, partitions: int) -> None:
         (str(partitions), str(uuid4())),
     )
     check(connection, partitions)
-    if connection.execute("SELECT NOT EXISTS (SELECT FROM ledger.events)").fetchone() == (True,):
-        make_what_costs_nothing(connection)
+    make_what_costs_nothing(connection)
     make_missing_views(connection)

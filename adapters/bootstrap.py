@@ -28,6 +28,8 @@ from adapters.log.direct import DirectLog
 from adapters.log.event_log import EventLog, LogUnavailable
 from adapters.log.falling_back import FallingBack
 from adapters.mail.sandbox import SandboxMailer
+from adapters.metrics.meters import Meters
+from adapters.metrics.outside import timed
 from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres import read_database, schema
 from adapters.postgres.access_log import PostgresAccessLog
@@ -198,7 +200,10 @@ async def opened_ledger(settings: Settings, url: str) -> AsyncIterator[Ledger]:
         raise SettingsError(message)
     pool = _pool(url, settings, 2, settings.database_connections)
     wakeups = Wakeups(_connecting(url))
-    writer = GroupCommit(_connecting(url), lambda _: wakeups.ring(EVENTS), settings.append_queue)
+    meters = Meters()
+    writer = GroupCommit(
+        _connecting(url), lambda _: wakeups.ring(EVENTS), settings.append_queue, on_call=meters.batch_written
+    )
     provider = _provider(settings)
     api_url = settings.database_api_url.get_secret_value() if settings.database_api_url else url
     api_pool = _pool(api_url, settings, 2, settings.database_connections, _tune_for_api)
@@ -208,7 +213,7 @@ async def opened_ledger(settings: Settings, url: str) -> AsyncIterator[Ledger]:
         wakeups.start()
         writer.start()
         try:
-            yield _wired(settings, pools, api_pools, writer, wakeups, PostgresBooks(sandbox_pool), provider)
+            yield _wired(settings, pools, api_pools, writer, wakeups, PostgresBooks(sandbox_pool), provider, meters)
         finally:
             if provider:
                 await provider.close()
@@ -300,6 +305,7 @@ def _wired(
     wakeups: Wakeups,
     books: PostgresBooks,
     provider: ClosableKeys | None,
+    meters: Meters,
 ) -> Ledger:
     pool, api_pool = pools.ledger, api_pools.ledger
     clock = MovableClock(books) if settings.movable_clock else SystemClock()
@@ -318,7 +324,9 @@ def _wired(
     vat_ids, rules = StdnumVatIds(), settings.quoting_rules
     log, publication = DirectLog(pool, wakeups), Publication(pool)
     owner = owner_name()
-    accounts = Accounts(events, vault, sandbox.payments)
+    payments = timed(sandbox.payments, "payments", meters)
+    provisioning = timed(sandbox.provisioning, "provisioning", meters)
+    accounts = Accounts(events, vault, payments)
     return Ledger(
         settings=settings,
         events=events,
@@ -328,15 +336,14 @@ def _wired(
         clock=clock,
         tokens=_tokens(settings, provider, sandbox.identity),
         accounts=accounts,
-        importing=Importing(accounts, events, vault, sandbox.payments, vat_ids),
+        importing=Importing(accounts, events, vault, payments, vat_ids),
         quoting=Quoting(events, vat_ids, rules),
-        ordering=Ordering(
-            events, vault, sandbox.payments, sandbox.provisioning, vat_ids, rules, settings.terms_version
-        ),
+        ordering=Ordering(events, vault, payments, provisioning, vat_ids, rules, settings.terms_version),
         renewing=Renewing(events),
         sandbox=sandbox,
         pool=pool,
         pools=pools,
+        api_pools=api_pools,
         log=log,
         wakeups=wakeups,
         publication=publication,
@@ -357,7 +364,8 @@ def _wired(
         relying_party=_relying_party(settings, provider, sandbox.identity),
         caller_rate=Rate(settings.requests_per_second),
         refused_rate=Rate(settings.refused_per_second),
-        workers=_workers(settings, writer, clock, sandbox, pool, wakeups, owner),
+        meters=meters,
+        workers=_workers(settings, writer, clock, sandbox, pool, wakeups, owner, meters),
     )
 
 
@@ -414,12 +422,17 @@ def _workers(
     pool: Pool,
     wakeups: Wakeups,
     owner: str,
+    meters: Meters,
 ) -> dict[str, Worker]:
     events, vault = PostgresEventStore(pool, writer, settings.partitions), PostgresVault(pool)
     templates = ReceiptTemplates(settings.seller), CreditNoteTemplates(settings.seller)
     receipts = Receipts(events, vault, clock, *templates, settings.seller_time_zone)
-    mail = events, vault, clock, sandbox.mailer, settings.mail_domain
-    outside = Counterparties(sandbox.payments, sandbox.admin_directory, sandbox.provisioning)
+    mail = events, vault, clock, timed(sandbox.mailer, "mail", meters), settings.mail_domain
+    outside = Counterparties(
+        timed(sandbox.payments, "payments", meters),
+        timed(sandbox.admin_directory, "admin_directory", meters),
+        timed(sandbox.provisioning, "provisioning", meters),
+    )
     log = DirectLog(pool, wakeups)
     pace = Pace(at_once=settings.workers_at_once)
     work: dict[str, Work] = {

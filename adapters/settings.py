@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     body_seconds: Annotated[float, Field(gt=0, le=600)] = Field(
         default=30.0, description="a request's body must be here within"
     )
+    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        default=None, description="bearer token of who may read /metrics; none: there is no /metrics"
+    )
     requests_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = Field(
         default=200.0, description="of one caller for long; ten seconds' worth at once"
     )

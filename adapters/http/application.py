@@ -13,10 +13,12 @@ from adapters.http.api.settings_routes import account_settings
 from adapters.http.body_limit import BodyLimit
 from adapters.http.callers import TheLedger
 from adapters.http.deadline import Deadline
+from adapters.http.metrics import metrics
 from adapters.http.security_headers import SecurityHeaders
 from adapters.http.signing_in import SignInNeeded, signing_in, to_sign_in
 from adapters.http.unknown_at_first import UnknownAtFirst
 from adapters.ledger import Ledger
+from adapters.metrics.requests import Timed
 from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.homes import MAY_LIVE_ELSEWHERE
 from services.ports import StoreUnavailable
@@ -52,6 +54,7 @@ def application(ledger: Ledger) -> FastAPI:
     app.add_middleware(Deadline, seconds=_ANSWER_SECONDS)
     app.add_middleware(BodyLimit, limit=ledger.settings.body_bytes, seconds=ledger.settings.body_seconds)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Timed, meters=ledger.meters)
     for routes in ROUTES:
         app.include_router(routes)
 
@@ -86,6 +89,7 @@ def application(ledger: Ledger) -> FastAPI:
             said["log"] = await _log(ledger)
         return JSONResponse(said, 503 if trouble else 200)
 
+    app.include_router(metrics)
     return app
 
 

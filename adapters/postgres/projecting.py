@@ -142,6 +142,8 @@ class ProjectionWorker:
         self._folding = Folding(projection, self._name)
         self._leases: dict[int, _Lease] = {}
         self._kept_at = self._stored_at = float("-inf")
+        self.events = 0
+        """Read so far, those of no interest left out."""
         self.failure: str | None = None
         self.log_trouble: str | None = None
         """Why the log can't be read, which is no failure of this projection: what it has is right, and old."""
@@ -297,6 +299,7 @@ class ProjectionWorker:
             self._wakeups.ring(READ_MODELS, self.projection.name)
         for partition, position in page.reached.items():
             self._leases[partition].position = position
+        self.events += len(page.records)
         return len(page.records)
 
     def _lags_behind(self) -> bool:

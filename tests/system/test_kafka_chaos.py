@@ -35,4 +35,4 @@ def test_messages_that_are_poison_hold_up_nobody_else(monkeypatch: pytest.Monkey
 
 
 def test_with_the_broker_away_from_the_start_orders_are_taken_and_nothing_is_lost() -> None:
-    assert _short(chaos_outage.measured(Console(file=io.StringIO()), orders=300, few=100, placed=20)) == []
+    assert _short(chaos_outage.measured(Console(file=io.StringIO()), orders=300, few=100, placed=40)) == []

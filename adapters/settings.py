@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         default=None, description="bearer token of who may read /metrics; none: there is no /metrics"
     )
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="where `work`, which serves nothing else, has its /metrics; none: it has none"
+    )
     requests_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = Field(
         default=200.0, description="of one caller for long; ten seconds' worth at once"
     )
@@ -166,6 +169,13 @@ class Settings(BaseSettings):
     def _provider_is_whole(self) -> Self:
         if (self.identity_jwks_url is None) != (self.identity_issuer is None):
             message = "IDENTITY_ISSUER and IDENTITY_JWKS_URL belong together: set both or none"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_have_a_token(self) -> Self:
+        if self.metrics_port and not self.metrics_token:
+            message = "METRICS_PORT: nobody may read the figures without METRICS_TOKEN: set that, too"
             raise ValueError(message)
         return self
 

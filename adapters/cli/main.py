@@ -118,7 +118,7 @@ def serve(
 def work() -> None:
     """Carry out orders and mail receipts (DATABASE_URL)."""
     from adapters.bootstrap import check_log, check_schema  # noqa: PLC0415
-    from adapters.cli.serving import work_only  # noqa: PLC0415
+    from adapters.cli.serving import listening_socket, work_only  # noqa: PLC0415
 
     log_plainly()
     with plain_errors():
@@ -127,7 +127,9 @@ def work() -> None:
         with database(settings, stop_after=False) as found:
             check_schema(found.application_url, settings, waits=True)
             check_log(settings)
-            run(lambda: work_only(settings, found.application_url))
+            port = settings.metrics_port
+            listener = listening_socket(settings, port, "METRICS_PORT") if port else None
+            run(lambda: work_only(settings, found.application_url, listener))
 
 
 @app.command()

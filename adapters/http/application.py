@@ -93,6 +93,17 @@ def application(ledger: Ledger) -> FastAPI:
     return app
 
 
+def only_metrics(ledger: Ledger) -> FastAPI:
+    """What a process has that serves nobody else: its figures."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.ledger = ledger
+    problems.install(app)
+    app.add_middleware(Deadline, seconds=_ANSWER_SECONDS)
+    app.add_middleware(SecurityHeaders)
+    app.include_router(metrics)
+    return app
+
+
 async def _read_models_away(ledger: Ledger) -> str | None:
     """Why the read models' own database can't be reached, if they have one."""
     if ledger.pools.elsewhere is None:

@@ -1,5 +1,6 @@
 """GET /metrics: who may read it, that its figures move with an order, and that no label names anybody."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 
@@ -17,7 +18,7 @@ from adapters.payments.sandbox import SandboxPayments
 from adapters.sandbox_books import MemoryBooks
 from adapters.settings import Settings
 from services.ports import CounterpartyRefused
-from tests.system.processes import Running, figures_in, scraped
+from tests.system.processes import Running, figures_in, free_port, scraped
 from tests.system.walks import all_receipts_sent, portal, walks_of
 from tests.world import NOON
 
@@ -106,6 +107,26 @@ async def test_only_who_shows_the_token_may_read_them(ledger: Ledger, service: R
         without.killed()
     with pytest.raises(ValidationError):
         Settings(metrics_token=SecretStr("short"))
+
+
+async def test_workers_that_serve_nothing_else_have_their_figures_at_a_port_of_their_own(ledger_url: str) -> None:
+    port = free_port()
+    settings = {"DATABASE_URL": ledger_url, "SANDBOX": "1", "METRICS_TOKEN": TOKEN, "METRICS_PORT": str(port)}
+    work = Running("work", **settings)
+    work.base = f"http://127.0.0.1:{port}"
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                figures = scraped(work, TOKEN)
+                break
+            except httpx2.TransportError:
+                await asyncio.sleep(0.1)
+    assert "seatledger_projected_events_total{projection=fulfilment_todo}" in figures
+    assert {httpx2.get(work.base + path).status_code for path in ("/v1/accounts", "/openapi.json", "/")} == {404}
+    assert "METRICS_PORT: 127.0.0.1" in Running("work", **settings).process.communicate(timeout=30)[0]
+    work.ended_by()
+    with pytest.raises(ValidationError):
+        Settings(metrics_port=port)
 
 
 async def test_what_can_not_be_told_now_is_left_out_and_said(ledger: Ledger) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 from benchmarks.figures import Figure, written
 from benchmarks.performance import remembered
 
-BENCH: Final = ("append", "project", "http", "latency", "relay", "growth", "memory", "start", "access")
+BENCH: Final = ("append", "project", "http", "latency", "relay", "growth", "memory", "start", "access", "metrics")
 CHAOS: Final = (
     "saga",
     "model",

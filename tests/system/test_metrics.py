@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -25,6 +26,15 @@ from tests.world import NOON
 pytestmark = pytest.mark.system
 
 TOKEN = "m-0123456789abcdef"
+WITH_KAFKA = {
+    "seatledger_relay_events_total",
+    "seatledger_relay_leads",
+    "seatledger_relay_led",
+    "seatledger_relay_events_behind",
+    "seatledger_relay_seconds_behind",
+    "seatledger_relay_stands_still",
+    "seatledger_spoilt_messages",
+}
 UUIDS = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}", re.IGNORECASE)
 
 
@@ -85,6 +95,10 @@ async def test_the_figures_move_when_an_order_goes_through_and_name_nobody(ledge
         "seatledger_up{part=read_models}",
         "seatledger_up{part=work}",
     }
+    page = Path("docs/how-to/watch-it-with-prometheus.md").read_text("utf-8").split("## What to be woken for")[0]
+    named = set(re.findall(r"`(seatledger_[a-z_]+)`", page)) - WITH_KAFKA
+    here = {name.partition("{")[0] for name in after}
+    assert {each for each in named if not {each, f"{each}_count"} & here} == set()
     told = "\n".join(after)
     assert not UUIDS.search(told)
     for word in (walks[0].number, "anna", "jonas", "tok_visa", token, "0123456789"):

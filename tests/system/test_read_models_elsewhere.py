@@ -102,6 +102,9 @@ async def test_orders_go_to_their_end_through_a_kill_and_a_rebuild_finds_every_r
         assert (waited.status_code, waited.json()["state"] != "Prepared") == (200, True), waited.text
         await all_receipts_sent(client, walks, within=90)
         await _ready(client, trouble=None)
+        for page in ("/", "/sandbox/books"):
+            shown = await client.get(page)
+            assert (shown.status_code, walks[0].number in shown.text) == (200, True)
     assert await effects_of(ledger, walks) == [Effects.once(walk) for walk in walks]
     assert len(await read_model_rows(ledger, "SELECT FROM portal.orders")) == 4
     assert await rows(ledger, "SELECT FROM portal.orders") == []
@@ -122,8 +125,7 @@ async def test_orders_go_to_their_end_through_a_kill_and_a_rebuild_finds_every_r
     assert {each["name"] for each in status["projections"]} == set(listed)
     assert "Nothing is parked" in _told("parked", "list")
     assert "Nothing on the care list" in _told("care")
-    shown = _told("orders", "show", str(order))
-    assert walks[-1].number in shown
+    assert walks[-1].number in _told("orders", "show", str(order))
     assert "of their own" in _told("doctor", code=None)
     assert "as before" in _told("migrate")
 

@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -28,12 +28,15 @@ from adapters.log.direct import DirectLog
 from adapters.log.event_log import EventLog, LogUnavailable
 from adapters.log.falling_back import FallingBack
 from adapters.mail.sandbox import SandboxMailer
+from adapters.metrics.meters import Meters
+from adapters.metrics.outside import timed
 from adapters.payments.sandbox import SandboxPayments
-from adapters.postgres import schema
+from adapters.postgres import read_database, schema
 from adapters.postgres.access_log import PostgresAccessLog
 from adapters.postgres.availability import BoundedConnection, still_there, tune
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
+from adapters.postgres.homes import Homes, homes_of
 from adapters.postgres.projecting import ProjectionWorker
 from adapters.postgres.publishing import Publication
 from adapters.postgres.read_model_tables import outdated
@@ -95,32 +98,47 @@ def owner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def check_schema(url: str, settings: Settings, *, read_models: bool = True) -> None:
-    """Raise SchemaError unless the database, and every read model in it if wanted, is what this version needs."""
+def check_schema(url: str, settings: Settings, *, read_models: bool = True, waits: bool = False) -> None:
+    """Raise SchemaError unless the database, and every read model if wanted, is what this version needs.
+
+    `waits`: whoever asks can go on while a read models' database of its own is away, and waits for it.
+    """
+    homes = homes_of(url, settings.read_database_url)
     with (
         schema.plain_errors(),
         psycopg.connect(url, autocommit=True, connect_timeout=schema.CONNECT_SECONDS) as connection,
     ):
         schema.check(connection, settings.partitions)
         if read_models:
-            for said in outdated(connection).values():
+            here = homes.residents()[-1][1]
+            for said in outdated(connection, here).values():
                 raise schema.SchemaError(said)
-            schema.must_have(connection, [f"{each.name}.{table}" for each in PROJECTIONS for table in each.tables])
+            schema.must_have(connection, [f"{each.name}.{table}" for each in here for table in each.tables])
+        if homes.elsewhere:
+            try:
+                read_database.check(homes.elsewhere, connection, read_models=read_models)
+            except read_database.ReadDatabaseAway as away:
+                if not waits:
+                    raise
+                _log.warning("%s: starting all the same, orders are taken and queries wait", away)
 
 
 @asynccontextmanager
-async def opened_logs(url: str, settings: Settings) -> AsyncIterator[tuple[Pool, Callable[[Projection], EventLog]]]:
+async def opened_logs(
+    url: str, settings: Settings
+) -> AsyncIterator[tuple[Homes[Pool], Callable[[Projection], EventLog]]]:
     """Each projection's log and connections, without services or counterparties: what rebuilding one needs."""
     wakeups = Wakeups(_connecting(url))  # not started: nobody waits here
-    pool: Pool = AsyncConnectionPool(
-        url,
-        kwargs={"autocommit": True, "prepare_threshold": 1},  # no time-outs: a rebuild may take its time
-        min_size=1,
-        max_size=_REBUILD_CONNECTIONS,
-        open=False,
-    )
-    async with pool:
-        yield pool, lambda projection: _log_for(projection, settings, pool, wakeups)
+
+    def pool(url: str) -> Pool:
+        kwargs = {"autocommit": True, "prepare_threshold": 1}  # no time-outs: a rebuild may take its time
+        return AsyncConnectionPool(url, kwargs=kwargs, min_size=1, max_size=_REBUILD_CONNECTIONS, open=False)
+
+    homes = homes_of(url, settings.read_database_url)
+    async with AsyncExitStack() as stack:
+        ledger = await stack.enter_async_context(pool(url))
+        read_models = await stack.enter_async_context(pool(homes.elsewhere)) if homes.elsewhere else None
+        yield Homes(ledger, read_models), lambda projection: _log_for(projection, settings, ledger, wakeups)
 
 
 def _connecting(url: str) -> Callable[[], Any]:
@@ -135,6 +153,18 @@ def _connecting(url: str) -> Callable[[], Any]:
 async def _tune_for_api(connection: AsyncConnection) -> None:
     await tune(connection)
     await become_api(connection)
+
+
+def _of_this_ledger(
+    configure: Callable[[AsyncConnection], Awaitable[None]], ledger_id: Callable[[], Awaitable[str]]
+) -> Callable[[AsyncConnection], Awaitable[None]]:
+    """Each new connection is asked whose it is: while a database is away, anything may be put in its place."""
+
+    async def configured(connection: AsyncConnection) -> None:
+        await configure(connection)
+        await read_database.must_be_of(connection, await ledger_id())
+
+    return configured
 
 
 def _pool(
@@ -170,21 +200,49 @@ async def opened_ledger(settings: Settings, url: str) -> AsyncIterator[Ledger]:
         raise SettingsError(message)
     pool = _pool(url, settings, 2, settings.database_connections)
     wakeups = Wakeups(_connecting(url))
-    writer = GroupCommit(_connecting(url), lambda _: wakeups.ring(EVENTS), settings.append_queue)
+    meters = Meters()
+    writer = GroupCommit(
+        _connecting(url), lambda _: wakeups.ring(EVENTS), settings.append_queue, on_call=meters.batch_written
+    )
     provider = _provider(settings)
     api_url = settings.database_api_url.get_secret_value() if settings.database_api_url else url
     api_pool = _pool(api_url, settings, 2, settings.database_connections, _tune_for_api)
     # The sandbox is another company's system as far as the ledger is concerned: it has connections of its own.
-    async with pool, api_pool, _pool(url, settings, 1, _SANDBOX_CONNECTIONS) as sandbox_pool:
+    sandbox_pool = _pool(url, settings, 1, _SANDBOX_CONNECTIONS)
+    async with pool, api_pool, sandbox_pool, _with_read_models(settings, url, pool, api_pool) as (pools, api_pools):
         wakeups.start()
         writer.start()
         try:
-            yield _wired(settings, pool, api_pool, writer, wakeups, PostgresBooks(sandbox_pool), provider)
+            yield _wired(settings, pools, api_pools, writer, wakeups, PostgresBooks(sandbox_pool), provider, meters)
         finally:
             if provider:
                 await provider.close()
             await writer.stop()
             await wakeups.stop()
+
+
+@asynccontextmanager
+async def _with_read_models(
+    settings: Settings, url: str, pool: Pool, api_pool: Pool
+) -> AsyncIterator[tuple[Homes[Pool], Homes[Pool]]]:
+    """The ways into both databases, of the application's role and of the API's."""
+    homes = homes_of(url, settings.read_database_url)
+    if homes.elsewhere is None:
+        yield Homes(pool), Homes(api_pool)
+        return
+    publication, known = Publication(pool), list[str]()
+
+    async def ledger_id() -> str:
+        if not known:
+            known.append(await publication.ledger_id())
+        return known[0]
+
+    most = settings.database_connections
+    async with (
+        _pool(homes.elsewhere, settings, 1, most, _of_this_ledger(tune, ledger_id)) as read,
+        _pool(homes.elsewhere, settings, 2, most, _of_this_ledger(_tune_for_api, ledger_id)) as api_read,
+    ):
+        yield Homes(pool, read), Homes(api_pool, api_read)
 
 
 def _provider(settings: Settings) -> ClosableKeys | None:
@@ -241,13 +299,15 @@ def _tokens(settings: Settings, provider: ClosableKeys | None, sandbox: SandboxI
 
 def _wired(
     settings: Settings,
-    pool: Pool,
-    api_pool: Pool,
+    pools: Homes[Pool],
+    api_pools: Homes[Pool],
     writer: GroupCommit,
     wakeups: Wakeups,
     books: PostgresBooks,
     provider: ClosableKeys | None,
+    meters: Meters,
 ) -> Ledger:
+    pool, api_pool = pools.ledger, api_pools.ledger
     clock = MovableClock(books) if settings.movable_clock else SystemClock()
     sandbox = Sandbox(
         books=books,
@@ -264,31 +324,38 @@ def _wired(
     vat_ids, rules = StdnumVatIds(), settings.quoting_rules
     log, publication = DirectLog(pool, wakeups), Publication(pool)
     owner = owner_name()
-    accounts = Accounts(events, vault, sandbox.payments)
+    payments = timed(sandbox.payments, "payments", meters)
+    provisioning = timed(sandbox.provisioning, "provisioning", meters)
+    accounts = Accounts(events, vault, payments)
     return Ledger(
         settings=settings,
         events=events,
         writer=writer,
         vault=vault,
-        queries=PortalQueries(api_pool, wakeups, events),
+        queries=PortalQueries(api_pools, wakeups, events),
         clock=clock,
         tokens=_tokens(settings, provider, sandbox.identity),
         accounts=accounts,
-        importing=Importing(accounts, events, vault, sandbox.payments, vat_ids),
+        importing=Importing(accounts, events, vault, payments, vat_ids),
         quoting=Quoting(events, vat_ids, rules),
-        ordering=Ordering(
-            events, vault, sandbox.payments, sandbox.provisioning, vat_ids, rules, settings.terms_version
-        ),
+        ordering=Ordering(events, vault, payments, provisioning, vat_ids, rules, settings.terms_version),
         renewing=Renewing(events),
         sandbox=sandbox,
         pool=pool,
+        pools=pools,
+        api_pools=api_pools,
         log=log,
         wakeups=wakeups,
         publication=publication,
         relay=_relay(settings, publication, wakeups, owner),
         projections=[
             ProjectionWorker(
-                each, _log_for(each, settings, pool, wakeups), pool, wakeups, owner, breath=_BREATHS[each.name]
+                each,
+                _log_for(each, settings, pool, wakeups),
+                pools.of(each.name),
+                wakeups,
+                owner,
+                breath=_BREATHS[each.name],
             )
             for each in PROJECTIONS
         ],
@@ -297,7 +364,8 @@ def _wired(
         relying_party=_relying_party(settings, provider, sandbox.identity),
         caller_rate=Rate(settings.requests_per_second),
         refused_rate=Rate(settings.refused_per_second),
-        workers=_workers(settings, writer, clock, sandbox, pool, wakeups, owner),
+        meters=meters,
+        workers=_workers(settings, writer, clock, sandbox, pool, wakeups, owner, meters),
     )
 
 
@@ -354,12 +422,17 @@ def _workers(
     pool: Pool,
     wakeups: Wakeups,
     owner: str,
+    meters: Meters,
 ) -> dict[str, Worker]:
     events, vault = PostgresEventStore(pool, writer, settings.partitions), PostgresVault(pool)
     templates = ReceiptTemplates(settings.seller), CreditNoteTemplates(settings.seller)
     receipts = Receipts(events, vault, clock, *templates, settings.seller_time_zone)
-    mail = events, vault, clock, sandbox.mailer, settings.mail_domain
-    outside = Counterparties(sandbox.payments, sandbox.admin_directory, sandbox.provisioning)
+    mail = events, vault, clock, timed(sandbox.mailer, "mail", meters), settings.mail_domain
+    outside = Counterparties(
+        timed(sandbox.payments, "payments", meters),
+        timed(sandbox.admin_directory, "admin_directory", meters),
+        timed(sandbox.provisioning, "provisioning", meters),
+    )
     log = DirectLog(pool, wakeups)
     pace = Pace(at_once=settings.workers_at_once)
     work: dict[str, Work] = {

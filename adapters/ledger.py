@@ -15,10 +15,12 @@ from adapters.identity.sandbox import SandboxIdentity
 from adapters.identity.tokens import TokenChecker
 from adapters.log.event_log import EventLog
 from adapters.mail.sandbox import SandboxMailer
+from adapters.metrics.meters import Meters
 from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres.access_log import PostgresAccessLog
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
+from adapters.postgres.homes import Homes
 from adapters.postgres.projecting import ProjectionWorker
 from adapters.postgres.publishing import Publication
 from adapters.postgres.read_models import PortalQueries
@@ -56,6 +58,8 @@ class Sandbox:
 class Ledger:
     """An open ledger. `relay` publishes its events to Kafka where the log is there.
 
+    `pool` leads to its database, `pools` to that one and to the read models' own, where they have one, and `api_pools`
+    there for what is done in a caller's name.
     `running_commands` are those under way in this process; `ending` is set once the process is told to stop.
     """
 
@@ -73,6 +77,8 @@ class Ledger:
     renewing: Renewing
     sandbox: Sandbox
     pool: AsyncConnectionPool[AsyncConnection]
+    pools: Homes[AsyncConnectionPool[AsyncConnection]]
+    api_pools: Homes[AsyncConnectionPool[AsyncConnection]]
     log: EventLog
     wakeups: Wakeups
     publication: Publication
@@ -84,6 +90,7 @@ class Ledger:
     relying_party: RelyingParty | None
     caller_rate: Rate
     refused_rate: Rate
+    meters: Meters
     running_commands: set[UUID] = field(default_factory=set)
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 

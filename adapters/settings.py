@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     database_api_url: SecretStr | None = Field(
         default=None, description="PostgreSQL as the API's role; none: DATABASE_URL's role takes it on"
     )
+    read_database_url: SecretStr | None = Field(
+        default=None, description="PostgreSQL for the read models that people look at; none: the ledger's own"
+    )
+    read_database_owner_url: SecretStr | None = Field(
+        default=None, description="the same as a role that may migrate and rebuild"
+    )
     data_folder: Path = Field(default=Path(".seatledger"), description="where the embedded server keeps its data")
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: Annotated[int, Field(ge=1, le=65535)] = 8080
@@ -75,6 +81,12 @@ class Settings(BaseSettings):
     body_seconds: Annotated[float, Field(gt=0, le=600)] = Field(
         default=30.0, description="a request's body must be here within"
     )
+    metrics_token: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        default=None, description="bearer token of who may read /metrics; none: there is no /metrics"
+    )
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        default=None, description="where `work`, which serves nothing else, has its /metrics; none: it has none"
+    )
     requests_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = Field(
         default=200.0, description="of one caller for long; ten seconds' worth at once"
     )
@@ -98,7 +110,9 @@ class Settings(BaseSettings):
     seller_time_zone: str = "Europe/Berlin"
     mail_domain: str = "seatledger.example"
 
-    @field_validator("database_url", "database_owner_url", "database_api_url")
+    @field_validator(
+        "database_url", "database_owner_url", "database_api_url", "read_database_url", "read_database_owner_url"
+    )
     @classmethod
     def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
@@ -155,6 +169,20 @@ class Settings(BaseSettings):
     def _provider_is_whole(self) -> Self:
         if (self.identity_jwks_url is None) != (self.identity_issuer is None):
             message = "IDENTITY_ISSUER and IDENTITY_JWKS_URL belong together: set both or none"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_have_a_token(self) -> Self:
+        if self.metrics_port and not self.metrics_token:
+            message = "METRICS_PORT: nobody may read the figures without METRICS_TOKEN: set that, too"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _owns_what_is_read(self) -> Self:
+        if self.read_database_owner_url and not self.read_database_url:
+            message = "READ_DATABASE_OWNER_URL: says who may migrate what READ_DATABASE_URL names: set that, too"
             raise ValueError(message)
         return self
 

@@ -239,8 +239,9 @@ async def differing_rows(server: BenchServer, settings: Settings) -> int:
     def owner() -> Any:
         return psycopg.AsyncConnection.connect(server.owner_url(), autocommit=True)
 
-    async with opened_logs(server.application_url(), settings) as (pool, log_for):
+    async with opened_logs(server.application_url(), settings) as (pools, log_for):
         for projection in PROJECTIONS:
+            pool = pools.of(projection.name)
             compared = (
                 await Rebuild(projection, partial(log_for, projection), pool, owner, lambda _: None).compare()
             ).comparison

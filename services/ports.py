@@ -164,6 +164,9 @@ class WorkList(Protocol):
     async def release(self, claim: Claim, pause_seconds: float) -> None:
         """Let an entry go and let nobody take it before the pause is over."""
 
+    async def sweep(self) -> None:
+        """Forget some of the claims whose entries are done; those that are left are for the next time."""
+
     async def caught_up(self) -> None:
         """Return when the list has all that was in the log when this was called."""
 

@@ -39,6 +39,7 @@ class Pace:
     longest_pause: float = 60.0
     done_pause: float = 2.0
     poll_seconds: float = 1.0
+    sweep_seconds: float = 60.0
 
     def pause(self, tries: int) -> float:
         """The rest after this many tries: doubled each time.
@@ -55,6 +56,7 @@ class Worker:
     def __init__(self, work_list: WorkList, work: Work, owner: str, pace: Pace) -> None:
         """`owner` names this worker among all."""
         self._list, self._work, self._owner, self._pace = work_list, work, owner, pace
+        self._swept_at = float("-inf")
 
     async def run(self) -> None:
         """Claim and work for ever; what is under way ends with this."""
@@ -62,6 +64,7 @@ class Worker:
         try:
             await self._caught_up()
             while True:
+                await self._swept()
                 running = {task for task in running if not task.done()}
                 claims = await self._claimed(self._pace.at_once - len(running))
                 running |= {asyncio.create_task(self._worked_on(claim)) for claim in claims}
@@ -78,6 +81,19 @@ class Worker:
                 return await self._list.caught_up()
             except StoreUnavailable:
                 await asyncio.sleep(self._pace.poll_seconds)
+
+    async def _swept(self) -> None:
+        """Now and then, however busy it is: claims of done work would otherwise stay for ever."""
+        now = asyncio.get_running_loop().time()
+        if now < self._swept_at + self._pace.sweep_seconds:
+            return
+        self._swept_at = now
+        try:
+            await self._list.sweep()
+        except StoreUnavailable:
+            pass
+        except Exception:  # noqa: BLE001 -- whatever it is, the work goes on
+            _log.exception("a worker can't sweep its list")
 
     async def _claimed(self, limit: int) -> list[Claim]:
         try:

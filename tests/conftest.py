@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from adapters.log.kafka_access import KafkaAccess
-from adapters.postgres import embedded, schema
+from adapters.postgres import embedded, read_database, schema
 from ops.kafka.brokers import Cluster, cluster
 from tests.brokers import own_topic, required
 
@@ -35,6 +35,17 @@ def ledger_url(server_url: str, template: str) -> Iterator[str]:
     name = f"ledger_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield _in_database(server_url, name).replace("postgres@", "seatledger_app@", 1)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def read_url(server_url: str, ledger_url: str) -> Iterator[str]:
+    """A database of their own for the read models of the test's ledger, as the application's role."""
+    name = f"read_{uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        read_database.migrate(_in_database(server_url, name), ledger_url)
         yield _in_database(server_url, name).replace("postgres@", "seatledger_app@", 1)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

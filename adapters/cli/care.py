@@ -1,5 +1,6 @@
 """`seatledger care`: the list of Corporate Account Services, oldest first."""
 
+from contextlib import AsyncExitStack
 from typing import Final
 
 from psycopg import AsyncConnection
@@ -11,16 +12,17 @@ from rich.text import Text
 from adapters.bootstrap import check_schema
 from adapters.cli.terminal import as_json_text
 from adapters.http.api.representations import CareView
+from adapters.postgres.homes import Homes
 from adapters.postgres.read_models import PAGE_AT_MOST, CareEntry, care_page
 from adapters.settings import Settings
 
 _INSTANT: Final = "%Y-%m-%d %H:%M UTC"
 
 
-async def print_care(settings: Settings, url: str, out: Console, *, as_json: bool) -> None:
+async def print_care(settings: Settings, urls: Homes[str], out: Console, *, as_json: bool) -> None:
     """Print what happened, since when, and what to do."""
-    check_schema(url, settings)
-    entries = await _listed(url)
+    check_schema(urls.ledger, settings)
+    entries = await _listed(urls)
     if as_json:
         out.print_json(as_json_text([CareView.of(entry).model_dump(mode="json") for entry in entries]))
         return
@@ -37,13 +39,18 @@ async def print_care(settings: Settings, url: str, out: Console, *, as_json: boo
     out.print(f"{count} on the care list.", highlight=False)
 
 
-async def _listed(url: str) -> list[CareEntry]:
+def _pool(url: str) -> AsyncConnectionPool[AsyncConnection]:
+    return AsyncConnectionPool(url, min_size=1, max_size=1, open=False, timeout=5)
+
+
+async def _listed(urls: Homes[str]) -> list[CareEntry]:
     entries: list[CareEntry] = []
     cursor: str | None = None
-    pool: AsyncConnectionPool[AsyncConnection] = AsyncConnectionPool(url, min_size=1, max_size=1, open=False, timeout=5)
-    async with pool:
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(_pool(urls.ledger))
+        pools = Homes(pool, await stack.enter_async_context(_pool(urls.elsewhere)) if urls.elsewhere else None)
         while True:
-            page = await care_page(pool, PAGE_AT_MOST, cursor)
+            page = await care_page(pools, PAGE_AT_MOST, cursor)
             entries += page.items
             if page.next is None:
                 return entries

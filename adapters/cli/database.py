@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from adapters.postgres import embedded
+from adapters.postgres import embedded, read_database, schema
+from adapters.postgres.homes import Homes, homes_of
 from adapters.settings import Settings, SettingsError
 
 APPLICATION_ROLE = "seatledger_app"
@@ -12,11 +13,24 @@ APPLICATION_ROLE = "seatledger_app"
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database by the URLs of the roles that use it."""
+    """A database by the URLs of the roles that use it, and as `homes` the read models' own beside it, if there is one.
 
-    application_url: str
-    owner_url: str
+    `owners` are those who may migrate and rebuild.
+    """
+
+    homes: Homes[str]
+    owners: Homes[str]
     is_embedded: bool
+
+    @property
+    def application_url(self) -> str:
+        """The ledger's, as the application's role."""
+        return self.homes.ledger
+
+    @property
+    def owner_url(self) -> str:
+        """The ledger's, as the role that may migrate."""
+        return self.owners.ledger
 
 
 @contextmanager
@@ -28,16 +42,30 @@ def database(settings: Settings, *, stop_after: bool) -> Iterator[Database]:
     if settings.database_url:
         application = settings.database_url.get_secret_value()
         owner = settings.database_owner_url
-        yield Database(application, owner.get_secret_value() if owner else application, is_embedded=False)
+        yield _database(settings, application, owner.get_secret_value() if owner else application, is_embedded=False)
         return
     server = embedded.start(settings.data_folder)
     try:
-        yield Database(
-            server.url(APPLICATION_ROLE, "seatledger"), server.url(embedded.SUPERUSER, "seatledger"), is_embedded=True
-        )
+        by_role = (server.url(role, "seatledger") for role in (APPLICATION_ROLE, embedded.SUPERUSER))
+        yield _database(settings, *by_role, is_embedded=True)
     finally:
         if stop_after:
             server.stop()
+
+
+def _database(settings: Settings, application: str, owner: str, *, is_embedded: bool) -> Database:
+    homes = homes_of(application, settings.read_database_url)
+    named = settings.read_database_owner_url
+    read_owner = named.get_secret_value() if named else homes.elsewhere
+    return Database(homes, Homes(owner, read_owner), is_embedded)
+
+
+def migrated(found: Database, settings: Settings) -> tuple[str | None, str | None]:
+    """Bring both up to date; returns the revisions there were before. Raises SchemaError."""
+    before = schema.migrate(found.owner_url, settings.partitions)
+    if found.owners.elsewhere is None:
+        return before, None
+    return before, read_database.migrate(found.owners.elsewhere, found.owner_url)
 
 
 def must_be_external(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from adapters.bootstrap import check_log, opened_ledger, projecting, working
-from adapters.cli.database import database
+from adapters.cli.database import database, migrated
 from adapters.cli.loop import run
 from adapters.cli.progress import seeding_with_progress
 from adapters.cli.projections import rebuilt
@@ -19,11 +19,11 @@ from adapters.cli.serving import listening_socket, serve_until_stopped
 from adapters.http.application import application
 from adapters.http.sandbox_pages import add_sandbox_pages
 from adapters.ledger import Ledger
-from adapters.postgres import schema
 from adapters.postgres.read_model_tables import outdated
 from adapters.settings import Settings
 from domain.envelope import Role
 from domain.identifiers import account_id, subscription_id
+from projections.fold import Projection
 
 _DEMO_ACCOUNT = "A-10001"
 _DEMO_SUBSCRIPTION = "S-10001-1"
@@ -35,9 +35,11 @@ def run_dev(settings: Settings, out: Console) -> None:
     check_log(settings)
     listener = listening_socket(settings)
     with listener, database(settings, stop_after=True) as found:
-        schema.migrate(found.owner_url, settings.partitions)
-        with psycopg.connect(found.owner_url) as connection:
-            to_rebuild = [*outdated(connection)]
+        migrated(found, settings)
+        to_rebuild: list[Projection] = []
+        for url, residents in found.owners.residents():
+            with psycopg.connect(url) as connection:
+                to_rebuild += outdated(connection, residents)
         if to_rebuild:
             rebuilt(found, settings, to_rebuild, out, swap=True, quiet=False)
         run(lambda: _serve(settings, found.application_url, listener, out, began))

@@ -13,6 +13,7 @@ from rich.console import Console
 from adapters.bootstrap import check_schema
 from adapters.cli.serving import listening_socket
 from adapters.postgres.embedded import EmbeddedPostgresError, find_binaries
+from adapters.postgres.homes import homes_of
 from adapters.postgres.schema import SchemaError
 from adapters.settings import Settings, SettingsError, from_environment
 
@@ -79,8 +80,14 @@ def _port(settings: Settings) -> str:
 
 def _external(settings: Settings, url: str) -> str:
     check_schema(url, settings)
+    homes = homes_of(url, settings.read_database_url)
+    said = f"version {_version(url)}, schema as needed"
+    return f"{said}; read models in version {_version(homes.read_models)} of their own" if homes.are_two else said
+
+
+def _version(url: str) -> int:
     with psycopg.connect(url, connect_timeout=5) as connection:
-        return f"version {connection.info.server_version // 10000}, schema as needed"
+        return connection.info.server_version // 10000
 
 
 def _tried(check: str, attempt: Callable[[], str]) -> Finding:

@@ -12,12 +12,11 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 
 from adapters.bootstrap import check_schema, opened_ledger
-from adapters.cli.database import database
+from adapters.cli.database import database, migrated
 from adapters.cli.loop import run
 from adapters.importing.csv_files import CsvFile
 from adapters.importing.report import Report, reporting
 from adapters.importing.running import Files, Import, Tally
-from adapters.postgres.schema import migrate
 from adapters.settings import Settings, SettingsError
 from services.importing import Fate
 
@@ -46,7 +45,7 @@ def run_import(settings: Settings, asked: Asked, out: Console, err: Console) -> 
         report = stack.enter_context(reporting(asked.report, inputs, _SHOWN_AS_JSON if asked.as_json else _SHOWN))
         found = stack.enter_context(database(settings, stop_after=False))
         if found.is_embedded:
-            migrate(found.owner_url, settings.partitions)
+            migrated(found, settings)
         check_schema(found.application_url, settings)
         began = time.monotonic()
         done: list[Import] = []

@@ -28,6 +28,7 @@ from adapters.log.kafka_topic import last_messages, look, must_be_set_right, rec
 from adapters.log.republishing import NothingToRebuild, republished
 from adapters.log.tailing import Tail, tailed
 from adapters.log.verifying import Verified, verified
+from adapters.postgres.homes import Homes, connected
 from adapters.postgres.projection_status import state_of
 from adapters.postgres.publishing import Publication
 from adapters.settings import Settings, SettingsError, from_environment
@@ -46,7 +47,7 @@ def access_of(settings: Settings) -> KafkaAccess:
 
 
 def _with_publication(
-    work: Callable[[Settings, KafkaAccess, Publication, AsyncConnection], Awaitable[Result]],
+    work: Callable[[Settings, KafkaAccess, Publication, Homes[AsyncConnection]], Awaitable[Result]],
 ) -> Result:
     """Do it on an open database; ends the command in plain words."""
     results: list[Result] = []
@@ -60,8 +61,8 @@ def _with_publication(
                 pool: AsyncConnectionPool[AsyncConnection] = AsyncConnectionPool(
                     found.application_url, kwargs={"autocommit": True}, min_size=1, max_size=4, open=False
                 )
-                async with pool, pool.connection() as connection:
-                    results.append(await work(settings, access, Publication(pool), connection))
+                async with pool, connected(found.homes) as connections:
+                    results.append(await work(settings, access, Publication(pool), connections))
 
             run(main)
     return results[0]
@@ -71,9 +72,9 @@ def tail(account: str | None, order: str | None, *, beginning: bool, follow: boo
     """`log tail`."""
 
     async def wanted(
-        _: Settings, access: KafkaAccess, __: Publication, connection: AsyncConnection
+        _: Settings, access: KafkaAccess, __: Publication, homes: Homes[AsyncConnection]
     ) -> tuple[KafkaAccess, UUID | None, UUID | None]:
-        order_id = None if order is None else await order_named(connection, order)
+        order_id = None if order is None else await order_named(homes, order)
         return access, None if account is None else _account(account), order_id
 
     access, account_wanted, order_wanted = _with_publication(wanted)
@@ -117,7 +118,7 @@ def print_status(*, as_json: bool) -> None:
     """`log status`."""
 
     async def look_at(
-        settings: Settings, access: KafkaAccess, publication: Publication, connection: AsyncConnection
+        settings: Settings, access: KafkaAccess, publication: Publication, homes: Homes[AsyncConnection]
     ) -> dict[str, Any]:
         state = await publication.state()
         said: dict[str, Any] = {"topic": access.topic, "bootstrap_servers": access.bootstrap_servers, **asdict(state)}
@@ -132,7 +133,7 @@ def print_status(*, as_json: bool) -> None:
         except (LogUnavailable, LogRefused) as error:
             trouble = str(error)
         store, reached = await publication.lasts(state.head), await publication.lasts(state.position)
-        readers = [await state_of(connection, each) for each in PROJECTIONS]
+        readers = [await state_of(homes, each) for each in PROJECTIONS]
         said["trouble"] = trouble
         said["partitions"] = [
             {
@@ -178,7 +179,7 @@ def rebuild(*, even_if_well: bool, as_json: bool) -> None:
     log_plainly()
 
     async def publish(
-        settings: Settings, access: KafkaAccess, publication: Publication, _: AsyncConnection
+        settings: Settings, access: KafkaAccess, publication: Publication, _: Homes[AsyncConnection]
     ) -> dict[str, Any]:
         with _bar("publishing", quiet=as_json) as told:
             try:
@@ -213,7 +214,7 @@ def verify(*, as_json: bool) -> None:
     """`log verify`."""
 
     async def compare(
-        settings: Settings, access: KafkaAccess, publication: Publication, _: AsyncConnection
+        settings: Settings, access: KafkaAccess, publication: Publication, _: Homes[AsyncConnection]
     ) -> Verified:
         with _bar("verifying", quiet=as_json) as told:
             return await verified(access, settings.ledger, settings.partitions, publication, told)

@@ -7,7 +7,7 @@ import typer
 
 from adapters.cli import operating
 from adapters.cli.asking import asking
-from adapters.cli.database import database, must_be_external
+from adapters.cli.database import database, migrated, must_be_external
 from adapters.cli.loop import collect_seldom, run
 from adapters.cli.orders import orders
 from adapters.cli.terminal import err, log_plainly, out, plain_errors
@@ -66,7 +66,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="for programs")]
     with plain_errors():
         settings = from_environment()
         with database(settings, stop_after=False) as found:
-            if not print_status(settings, found.application_url, out, as_json=as_json):
+            if not print_status(settings, found.homes, out, as_json=as_json):
                 raise typer.Exit(1)
 
 
@@ -78,7 +78,7 @@ def care(as_json: Annotated[bool, typer.Option("--json", help="for programs")] =
     with plain_errors():
         settings = from_environment()
         with database(settings, stop_after=False) as found:
-            run(lambda: print_care(settings, found.application_url, out, as_json=as_json))
+            run(lambda: print_care(settings, found.homes, out, as_json=as_json))
 
 
 @app.command()
@@ -104,7 +104,7 @@ def serve(
         settings = from_environment()
         must_be_external(settings)
         with database(settings, stop_after=False) as found:
-            check_schema(found.application_url, settings)
+            check_schema(found.application_url, settings, waits=True)
             check_log(settings)
             listener = listening_socket(settings)
             run(
@@ -118,30 +118,38 @@ def serve(
 def work() -> None:
     """Carry out orders and mail receipts (DATABASE_URL)."""
     from adapters.bootstrap import check_log, check_schema  # noqa: PLC0415
-    from adapters.cli.serving import work_only  # noqa: PLC0415
+    from adapters.cli.serving import listening_socket, work_only  # noqa: PLC0415
 
     log_plainly()
     with plain_errors():
         settings = from_environment()
         must_be_external(settings)
         with database(settings, stop_after=False) as found:
-            check_schema(found.application_url, settings)
+            check_schema(found.application_url, settings, waits=True)
             check_log(settings)
-            run(lambda: work_only(settings, found.application_url))
+            port = settings.metrics_port
+            listener = listening_socket(settings, port, "METRICS_PORT") if port else None
+            run(lambda: work_only(settings, found.application_url, listener))
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the database's schema up to date (DATABASE_OWNER_URL, else DATABASE_URL, else the embedded server)."""
-    from adapters.postgres import schema  # noqa: PLC0415
+    """Bring the database's schema up to date (DATABASE_OWNER_URL, else DATABASE_URL, else the embedded server).
+
+    And that of the read models' own database, if READ_DATABASE_URL names one.
+    """
+    from adapters.postgres import read_database, schema  # noqa: PLC0415
 
     with plain_errors():
         settings = from_environment()
+        to_rebuild: list[str] = []
         with database(settings, stop_after=False) as found:
-            before = schema.migrate(found.owner_url, settings.partitions)
-            to_rebuild = schema.read_models_to_rebuild(found.owner_url)
-        unchanged = before == schema.HEAD
-        out.print(f"The schema is at {schema.HEAD}" + (" as before." if unchanged else f" (was {before or 'empty'})."))
+            before, read_before = migrated(found, settings)
+            for url, residents in found.owners.residents():
+                to_rebuild += schema.read_models_to_rebuild(url, residents)
+        _say_revision("The schema", before, schema.HEAD)
+        if found.owners.are_two:
+            _say_revision("The schema of READ_DATABASE_URL", read_before, read_database.HEAD)
         for line in to_rebuild:
             out.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
@@ -195,6 +203,10 @@ def reset(yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False
             raise typer.Exit(1)
         erase(settings.data_folder)
         out.print("Deleted. The next `make run` begins anew.")
+
+
+def _say_revision(what: str, before: str | None, now: str) -> None:
+    out.print(f"{what} is at {now}" + (" as before." if before == now else f" (was {before or 'empty'})."))
 
 
 def _sandboxed(settings: Settings) -> Settings:

@@ -17,7 +17,7 @@ from adapters.cli.database import database
 from adapters.cli.loop import run
 from adapters.cli.projections import named
 from adapters.cli.terminal import Refused, out, plain_errors
-from adapters.postgres.availability import reporting_unavailability
+from adapters.postgres.homes import Homes, connected
 from adapters.postgres.parking import NothingParked, ParkedAccount, ParkedEvent, Retried, listed, retried, shown
 from adapters.postgres.rebuild_lock import RebuildRunning
 from adapters.settings import from_environment
@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 def print_parked(projection: str | None, account: str | None, *, as_json: bool) -> None:
     """`parked list`."""
-    accounts = _with_connection(lambda connection: _found(connection, projection, account))
+    accounts = _with_connections(lambda homes: _found(homes, projection, account))
     if as_json:
         out.print_json(json.dumps([asdict(each) for each in accounts], default=str))
         return
@@ -50,11 +50,14 @@ def print_parked(projection: str | None, account: str | None, *, as_json: bool) 
 def print_events(projection: str | None, account: str | None, *, as_json: bool) -> None:
     """`parked show`."""
 
-    async def read(connection: AsyncConnection) -> list[tuple[ParkedAccount, list[ParkedEvent]]]:
-        accounts = await _found(connection, projection, account)
-        return [(each, await shown(connection, each.projection, each.account_id, _SHOWN_AT_MOST)) for each in accounts]
+    async def read(homes: Homes[AsyncConnection]) -> list[tuple[ParkedAccount, list[ParkedEvent]]]:
+        accounts = await _found(homes, projection, account)
+        return [
+            (each, await shown(homes.of(each.projection), each.projection, each.account_id, _SHOWN_AT_MOST))
+            for each in accounts
+        ]
 
-    found = _with_connection(read)
+    found = _with_connections(read)
     if as_json:
         documents = [{**asdict(each), "parked": [_event_as_json(event) for event in events]} for each, events in found]
         out.print_json(json.dumps(documents, default=str))
@@ -77,17 +80,17 @@ def print_events(projection: str | None, account: str | None, *, as_json: bool) 
 def retry_parked(projection: str | None, account: str | None, *, as_json: bool) -> None:
     """`parked retry`."""
 
-    async def attempt(connection: AsyncConnection) -> list[tuple[ParkedAccount, Retried]]:
+    async def attempt(homes: Homes[AsyncConnection]) -> list[tuple[ParkedAccount, Retried]]:
         done: list[tuple[ParkedAccount, Retried]] = []
-        for each in await _found(connection, projection, account):
+        for each in await _found(homes, projection, account):
             (wanted,) = named(each.projection)
             try:
-                done.append((each, await retried(connection, wanted, each.account_id)))
+                done.append((each, await retried(homes.of(wanted.name), wanted, each.account_id)))
             except NothingParked:  # another retry was first: it is what was wanted
                 continue
         return done
 
-    done = _with_connection(attempt)
+    done = _with_connections(attempt)
     if as_json:
         documents = [{"projection": e.projection, "account_id": e.account_id, **asdict(one)} for e, one in done]
         out.print_json(json.dumps(documents, default=str))
@@ -101,14 +104,9 @@ def retry_parked(projection: str | None, account: str | None, *, as_json: bool) 
         raise typer.Exit(1)
 
 
-async def _found(connection: AsyncConnection, projection: str | None, account: str | None) -> list[ParkedAccount]:
+async def _found(homes: Homes[AsyncConnection], projection: str | None, account: str | None) -> list[ParkedAccount]:
     named(projection)
-    id = None if account is None else _account(account)
-    return [
-        each
-        for each in await listed(connection, projection, id)
-        if each.projection in {known.name for known in named(None)}  # not one that is being rebuilt
-    ]
+    return await listed(homes, projection, None if account is None else _account(account))
 
 
 def _account(said: str) -> UUID:
@@ -118,7 +116,7 @@ def _account(said: str) -> UUID:
         return account_id(said)
 
 
-def _with_connection(work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+def _with_connections(work: Callable[[Homes[AsyncConnection]], Awaitable[Result]]) -> Result:
     results: list[Result] = []
     with plain_errors():
         settings = from_environment()
@@ -126,11 +124,8 @@ def _with_connection(work: Callable[[AsyncConnection], Awaitable[Result]]) -> Re
             check_schema(found.application_url, settings)
 
             async def main() -> None:
-                async with (
-                    reporting_unavailability(),
-                    await AsyncConnection.connect(found.application_url, autocommit=True) as connection,
-                ):
-                    results.append(await work(connection))
+                async with connected(found.homes) as connections:
+                    results.append(await work(connections))
 
             try:
                 run(main)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import typer
 from psycopg import AsyncConnection
@@ -19,6 +18,7 @@ from adapters.cli.database import Database, database
 from adapters.cli.loop import run
 from adapters.cli.terminal import Refused, log_plainly, out, plain_errors
 from adapters.postgres.comparing import Difference
+from adapters.postgres.homes import connected
 from adapters.postgres.projecting import LeaseLost
 from adapters.postgres.projection_status import ProjectionState, state_of
 from adapters.postgres.rebuild_lock import RebuildRunning
@@ -47,8 +47,8 @@ def print_projections(name: str | None, *, as_json: bool) -> None:
             states: list[ProjectionState] = []
 
             async def main() -> None:
-                async with await AsyncConnection.connect(found.application_url, autocommit=True) as connection:
-                    states.extend([await state_of(connection, each) for each in wanted])
+                async with connected(found.homes) as connections:
+                    states.extend([await state_of(connections, each) for each in wanted])
 
             run(main)
     if as_json:
@@ -117,12 +117,10 @@ def rebuilt(
     done: list[Rebuilt] = []
 
     async def main() -> None:
-        async with opened_logs(found.application_url, settings) as (pool, log_for):
-
-            def connect() -> Any:
-                return AsyncConnection.connect(found.owner_url, autocommit=True)
-
+        async with opened_logs(found.application_url, settings) as (pools, log_for):
             for projection in wanted:
+                pool = pools.of(projection.name)
+                connect = partial(AsyncConnection.connect, found.owners.of(projection.name), autocommit=True)
                 with _bar(projection.name, to, quiet=quiet) as told:
                     one = Rebuild(projection, partial(log_for, projection), pool, connect, told)
                     done.append(await (one.rebuild(even_if_parked=even_if_parked) if swap else one.compare()))

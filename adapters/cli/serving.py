@@ -11,20 +11,24 @@ from fastapi import FastAPI
 
 from adapters.bootstrap import opened_ledger, projecting, working
 from adapters.cli.loop import settle
-from adapters.http.application import application
+from adapters.http.application import application, only_metrics
 from adapters.http.sandbox_pages import add_sandbox_pages
 from adapters.settings import Settings, SettingsError
 
 
-def listening_socket(settings: Settings) -> socket.socket:
-    """A socket on the settings' address; raises SettingsError if it can't be had."""
+def listening_socket(settings: Settings, port: int | None = None, setting: str = "PORT") -> socket.socket:
+    """A socket on the settings' address, at their port or the one of another `setting`.
+
+    Raises SettingsError if it can't be had.
+    """
+    port = port or settings.port
     listener = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((settings.host, port))
     except OSError as error:
         listener.close()
-        message = f"PORT: {settings.host}:{settings.port} can't be used ({error.strerror}); set PORT to another"
+        message = f"{setting}: {settings.host}:{port} can't be used ({error.strerror}); set {setting} to another"
         raise SettingsError(message) from None
     return listener
 
@@ -44,8 +48,15 @@ async def serve_api(
         await serve_until_stopped(app, listener)
 
 
-async def work_only(settings: Settings, url: str) -> None:
-    """Keep the read models up to date and work off the to-do lists, until SIGTERM or SIGINT."""
+async def work_only(settings: Settings, url: str, listener: socket.socket | None) -> None:
+    """Keep the read models up to date and work off the to-do lists, until SIGTERM or SIGINT.
+
+    With a listener, figures are given there.
+    """
+    if listener:
+        async with opened_ledger(settings, url) as ledger, projecting(ledger), working(ledger):
+            await serve_until_stopped(only_metrics(ledger), listener)
+        return
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

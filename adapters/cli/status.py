@@ -4,20 +4,20 @@ import asyncio
 import json
 from dataclasses import asdict
 
-import psycopg
 from rich.console import Console
 from rich.table import Table
 
 from adapters.bootstrap import check_schema
+from adapters.postgres.homes import Homes, connected
 from adapters.postgres.ledger_status import LedgerStatus, look
 from adapters.postgres.publishing import PublicationState, state_of
 from adapters.settings import Settings
 
 
-def print_status(settings: Settings, url: str, out: Console, *, as_json: bool) -> bool:
+def print_status(settings: Settings, urls: Homes[str], out: Console, *, as_json: bool) -> bool:
     """Print it; False if something stands still."""
-    check_schema(url, settings)
-    status, publication = asyncio.run(_look(url))
+    check_schema(urls.ledger, settings)
+    status, publication = asyncio.run(_look(urls))
     if as_json:
         log = {"log": asdict(publication)} if settings.kafka else {}
         out.print_json(json.dumps({**asdict(status), "healthy": status.healthy, **log}, default=str))
@@ -56,6 +56,6 @@ def log_line(state: PublicationState) -> str:
     return f"The log in Kafka is {behind}, at position {state.position}; {by}."
 
 
-async def _look(url: str) -> tuple[LedgerStatus, PublicationState]:
-    async with await psycopg.AsyncConnection.connect(url) as connection:
-        return await look(connection), await state_of(connection)
+async def _look(urls: Homes[str]) -> tuple[LedgerStatus, PublicationState]:
+    async with connected(urls) as connections:
+        return await look(connections), await state_of(connections.ledger)

@@ -13,10 +13,14 @@ from adapters.http.api.settings_routes import account_settings
 from adapters.http.body_limit import BodyLimit
 from adapters.http.callers import TheLedger
 from adapters.http.deadline import Deadline
+from adapters.http.metrics import metrics
 from adapters.http.security_headers import SecurityHeaders
 from adapters.http.signing_in import SignInNeeded, signing_in, to_sign_in
 from adapters.http.unknown_at_first import UnknownAtFirst
 from adapters.ledger import Ledger
+from adapters.metrics.requests import Timed
+from adapters.postgres.availability import reporting_unavailability
+from adapters.postgres.homes import MAY_LIVE_ELSEWHERE
 from services.ports import StoreUnavailable
 
 ROUTES = (router, recovery, account_settings)
@@ -50,6 +54,7 @@ def application(ledger: Ledger) -> FastAPI:
     app.add_middleware(Deadline, seconds=_ANSWER_SECONDS)
     app.add_middleware(BodyLimit, limit=ledger.settings.body_bytes, seconds=ledger.settings.body_seconds)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(Timed, meters=ledger.meters)
     for routes in ROUTES:
         app.include_router(routes)
 
@@ -65,9 +70,12 @@ def application(ledger: Ledger) -> FastAPI:
     async def readyz(ledger: TheLedger) -> Response:
         """The store can be written and read, and no projection stands still.
 
-        `log` says how far Kafka is behind the store: that holds up nobody who orders, and so is no trouble here.
+        `log` says how far Kafka is behind the store: that holds up nobody who orders, and so is no trouble here. Nor is
+        it if a database of the read models' own is away: `read_models` says so, and commands are taken.
         """
-        trouble = {each.projection.name: each.failure for each in ledger.projections if each.failure}
+        failures = {each.projection.name: each.failure for each in ledger.projections if each.failure}
+        away = await _read_models_away(ledger)
+        trouble = {name: failure for name, failure in failures.items() if not (away and name in MAY_LIVE_ELSEWHERE)}
         if ledger.writer.trouble:
             trouble["writer"] = ledger.writer.trouble
         try:
@@ -75,11 +83,37 @@ def application(ledger: Ledger) -> FastAPI:
         except StoreUnavailable as error:
             trouble["store"] = str(error)
         said: dict[str, Any] = {"ready": not trouble, "trouble": trouble}
+        if ledger.pools.are_two:
+            said["read_models"] = {"trouble": away}
         if ledger.relay and "store" not in trouble:
             said["log"] = await _log(ledger)
         return JSONResponse(said, 503 if trouble else 200)
 
+    app.include_router(metrics)
     return app
+
+
+def only_metrics(ledger: Ledger) -> FastAPI:
+    """What a process has that serves nobody else: its figures."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.ledger = ledger
+    problems.install(app)
+    app.add_middleware(Deadline, seconds=_ANSWER_SECONDS)
+    app.add_middleware(SecurityHeaders)
+    app.include_router(metrics)
+    return app
+
+
+async def _read_models_away(ledger: Ledger) -> str | None:
+    """Why the read models' own database can't be reached, if they have one."""
+    if ledger.pools.elsewhere is None:
+        return None
+    try:
+        async with reporting_unavailability(), ledger.pools.elsewhere.connection(timeout=1.0) as connection:
+            await connection.execute("SELECT")
+    except StoreUnavailable as error:
+        return str(error)
+    return None
 
 
 async def _log(ledger: Ledger) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from adapters.http.unknown_at_first import seen_by
 from adapters.identity.tokens import TokenRefused
 from adapters.ledger import Ledger
 from adapters.postgres.sight import seen, these_accounts
+from domain.account import BillingAccount
 from domain.card_numbers import contains_card_number
 from domain.identifiers import command_id
 from domain.refusals import CardNumberRefused, CommandInProgress, NotFound
@@ -133,10 +134,8 @@ async def permitted(request: Request, ledger: TheLedger, caller: TheCaller) -> P
 async def _permitted_on(ledger: Ledger, caller: Caller, account_id: UUID, asked: list[Operation]) -> None:
     territory = None
     if SEES[caller.actor.role] is not Sight.NAMED:
-        row = await ledger.queries.account(account_id)
-        if row is None:
-            raise NotFound(kind="BillingAccount", id=account_id)
-        territory = row.territory
+        # From the store: commands go on while the read models are away.
+        territory = (await ledger.events.load(account_id)).require(BillingAccount, account_id).territory
     must_be_permitted_on(caller, account_id, territory, *asked)
 
 

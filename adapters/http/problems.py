@@ -10,6 +10,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from adapters.http.rates import TooManyRequests
 from adapters.identity.tokens import IdentityUnavailable, TokenRefused
@@ -56,6 +57,10 @@ RETRY_AFTER_SECONDS: Final = 1
 _IS_JSON: Final = re.compile(r"application/(json|[^;]+\+json) *(;|$)", re.IGNORECASE)
 
 
+PROBLEM_CODE: Final = "seatledger.problem"
+"""Where a request's scope has the code of the problem that it was answered with."""
+
+
 def problem(
     status: int,
     code: str,
@@ -65,12 +70,19 @@ def problem(
 ) -> JSONResponse:
     """The response. `facts` become members of the problem."""
     body = {"type": f"urn:seatledger:problem:{code.lower()}", "title": title, "status": status, "code": code}
-    return JSONResponse(
-        {**jsonable_encoder(dict(facts or {})), **body},
-        status,
-        media_type="application/problem+json",
-        headers=dict(headers or {}),
-    )
+    content = {**jsonable_encoder(dict(facts or {})), **body}
+    response = _Problem(content, status, media_type="application/problem+json", headers=dict(headers or {}))
+    response.code = code
+    return response
+
+
+class _Problem(JSONResponse):
+    code: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Leave the code where whoever counts problems finds it."""
+        scope[PROBLEM_CODE] = self.code
+        await super().__call__(scope, receive, send)
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

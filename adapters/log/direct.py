@@ -56,6 +56,10 @@ class DirectLog:
             cursor = await connection.execute(_ENDS)
             return dict(await cursor.fetchall())
 
+    async def head(self) -> int:
+        """See EventLog."""
+        return max((await self.ends()).values())
+
     async def read(self, after: Mapping[int, int], limit: int, without: Collection[str] = ()) -> Page:
         """See EventLog."""
         self._seen = self._wakeups.count(EVENTS)

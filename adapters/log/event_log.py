@@ -67,6 +67,9 @@ class EventLog(Protocol):
     async def ends(self) -> Mapping[int, int]:
         """The last position of each partition now; 0 for an empty one."""
 
+    async def head(self) -> int:
+        """The last position in the store, published or not; 0 in an empty one."""
+
     async def read(self, after: Mapping[int, int], limit: int, without: Collection[str] = ()) -> Page:
         """The next records of these partitions past these positions, at most `limit`; none if there are none.
 

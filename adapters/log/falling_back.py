@@ -43,6 +43,10 @@ class FallingBack:
         """See EventLog."""
         return await (self._store if self.reads_store else self._kafka).ends()
 
+    async def head(self) -> int:
+        """See EventLog."""
+        return await self._store.head()
+
     async def read(self, after: Mapping[int, int], limit: int, without: Collection[str] = ()) -> Page:
         """See EventLog."""
         if after and time.monotonic() > self._looked_at + _LOOK_EVERY_SECONDS:

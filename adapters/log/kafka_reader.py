@@ -93,6 +93,10 @@ class KafkaLog:
         _, position = await self._publication.published()
         return await self._publication.lasts(position)
 
+    async def head(self) -> int:
+        """See EventLog."""
+        return (await self._publication.state()).head
+
     async def read(self, after: Mapping[int, int], limit: int, without: Collection[str] = ()) -> Page:
         """See EventLog."""
         self._wanted = frozenset(after)

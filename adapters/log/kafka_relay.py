@@ -83,6 +83,8 @@ class KafkaRelay:
         self.leads = False
         self.rate = 0.0
         """Events a second while the last chunk was published."""
+        self.published = 0
+        """Events so far."""
 
     def start(self) -> None:
         """Begin in the background."""
@@ -169,6 +171,7 @@ class KafkaRelay:
             await self._keeping(lease, sent, lambda: self._still_the_same(lease, identity, sending))
             if not await self._publication.move(lease.epoch, position):
                 raise RelayLeaseLost
+            self.published += len(records)
             self.rate, self.trouble = len(records) / (time.monotonic() - began), None
 
     async def _keep(self, lease: RelayLease) -> None:

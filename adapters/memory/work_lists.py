@@ -73,8 +73,8 @@ class MemoryWorkList:
 
     async def keep(self, claim: Claim, lease_seconds: float) -> bool:
         """See services.ports.WorkList."""
-        held = self._held[claim.entry_id]
-        if held.token != claim.token:
+        held = self._held.get(claim.entry_id)
+        if held is None or held.token != claim.token:
             return False
         held.expires_at = self._monotonic() + lease_seconds
         return True
@@ -82,6 +82,11 @@ class MemoryWorkList:
     async def release(self, claim: Claim, pause_seconds: float) -> None:
         """See services.ports.WorkList."""
         await self.keep(claim, pause_seconds)
+
+    async def sweep(self) -> None:
+        """See services.ports.WorkList."""
+        there, now = {entry.entry_id for entry in self.entries()}, self._monotonic()
+        self._held = {id: held for id, held in self._held.items() if id in there or held.expires_at > now}
 
     async def caught_up(self) -> None:
         """See services.ports.WorkList: it always is."""

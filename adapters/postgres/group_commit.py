@@ -63,8 +63,10 @@ class GroupCommit:
         on_commit: Callable[[int], None],
         queue_at_most: int = 10_000,
         patience: float = 5.0,
+        on_call: Callable[[float, Sequence[object]], None] = lambda *_: None,
     ) -> None:
-        """Nothing is opened before `run`."""
+        """Nothing is opened before `run`. `on_call` gets each call's begin, by time.perf_counter, and its results."""
+        self._on_call = on_call
         self._connect, self._on_commit = connect, on_commit
         self._queue_at_most, self._patience = queue_at_most, patience
         self._waiting: deque[tuple[Append, asyncio.Future[Stored]]] = deque()
@@ -82,6 +84,11 @@ class GroupCommit:
         if not self.alive:
             return "the writer has ended: restart this process"
         return self._failed[1] if self._failed and time.monotonic() < self._failed[0] + _TROUBLE_SECONDS else None
+
+    @property
+    def waiting(self) -> int:
+        """How many appends wait."""
+        return len(self._waiting)
 
     @property
     def alive(self) -> bool:
@@ -164,18 +171,22 @@ class GroupCommit:
         return batch
 
     async def _write(self, batch: Sequence[tuple[Append, asyncio.Future[Stored]]]) -> None:
+        began = time.perf_counter()
         try:
             results = await self._call_patiently(batch)
         except StoreUnavailable as error:
+            self._on_call(began, [error] * len(batch))
             _settle(batch, [error] * len(batch))
             return
         except psycopg.Error as error:
             if len(batch) == 1:
+                self._on_call(began, [error])
                 _settle(batch, [error])
                 return
             for each in batch:  # one of them is at fault; the others must not suffer
                 await self._write([each])
             return
+        self._on_call(began, results)
         _settle(batch, results)
         stored = [result.position.position for result in results if isinstance(result, Stored)]
         if stored:

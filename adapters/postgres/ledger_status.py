@@ -1,36 +1,31 @@
 """How far log, projections, to-do lists and orders are, and what happened last."""
 
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from psycopg import AsyncConnection
 
+from adapters.postgres.homes import Homes
+from adapters.postgres.projection_status import checkpoints_of
+
 _HEAD = "SELECT COALESCE(max(notification_id), 0) FROM ledger.events"
-_PROJECTIONS = """
-SELECT c.projection,
-       count(*) FILTER (WHERE c.expires_at > clock_timestamp()),
-       COALESCE(sum((
-           SELECT count(*) FROM ledger.events e
-           WHERE e.partition = c.partition AND e.notification_id > c.position)), 0)::int8,
-       (SELECT count(DISTINCT p.account_id) FROM projecting.parked p WHERE p.projection = c.projection)
-FROM projecting.checkpoints c
-WHERE c.projection !~ '_v[0-9]+$' -- one that is being rebuilt beside its live one
-GROUP BY c.projection ORDER BY c.projection
+_PARKED = """
+SELECT projection, count(DISTINCT account_id) FROM projecting.parked WHERE projection = ANY(%s) GROUP BY projection
 """
 _TODO = """
 SELECT (SELECT count(*) FROM fulfilment_todo.entries), (SELECT count(*) FROM receipts_todo.entries),
-       (SELECT count(*) FROM notices_todo.entries), (SELECT count(*) FROM timers.entries),
-       (SELECT count(*) FROM care.entries)
-       + (SELECT count(DISTINCT (projection, account_id)) FROM projecting.parked WHERE projection !~ '_v[0-9]+$')
+       (SELECT count(*) FROM notices_todo.entries), (SELECT count(*) FROM timers.entries)
 """
+_CARE = "SELECT count(*) FROM care.entries"
 _ORDERS = "SELECT state, count(*) FROM portal.orders GROUP BY state ORDER BY state"
 _LATEST = """
-SELECT e.notification_id, e.recorded_at, split_part(e.topic, '.', 1), e.originator_id, e.originator_version,
-       e.account_id, a.number, e.actor_role
-FROM ledger.events e LEFT JOIN portal.accounts a USING (account_id)
-ORDER BY e.notification_id DESC LIMIT %s
+SELECT notification_id, recorded_at, split_part(topic, '.', 1), originator_id, originator_version, account_id,
+       NULL, actor_role
+FROM ledger.events ORDER BY notification_id DESC LIMIT %s
 """
+_NUMBERS = "SELECT account_id, number FROM portal.accounts WHERE account_id = ANY(%s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +84,31 @@ class LatestEvent:
     actor_role: str
 
 
-async def look(connection: AsyncConnection) -> LedgerStatus:
-    """Read the status in one transaction."""
-    async with connection.transaction():
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        (position,) = await (await connection.execute(_HEAD)).fetchone() or (0,)
-        projections = [ProjectionStatus(*row) async for row in await connection.execute(_PROJECTIONS)]
-        fulfil, send, tell, timers, care = await (await connection.execute(_TODO)).fetchone() or (0, 0, 0, 0, 0)
-        orders = {str(state): int(count) async for state, count in await connection.execute(_ORDERS)}
+async def look(homes: Homes[AsyncConnection]) -> LedgerStatus:
+    """Read the status in one transaction of each database."""
+    projections: list[ProjectionStatus] = []
+    async with AsyncExitStack() as stack:
+        for connection, residents in homes.residents():
+            await stack.enter_async_context(connection.transaction())
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            parked: dict[str, int] = dict(
+                await (await connection.execute(_PARKED, ([each.name for each in residents],))).fetchall()
+            )
+            for name, places in (await checkpoints_of(homes, connection, residents)).items():
+                held, behind = sum(each.held for each in places), sum(each.events_behind for each in places)
+                projections.append(ProjectionStatus(name, held, behind, parked.get(name, 0)))
+        (position,) = await (await homes.ledger.execute(_HEAD)).fetchone() or (0,)
+        fulfil, send, tell, timers = await (await homes.ledger.execute(_TODO)).fetchone() or (0, 0, 0, 0)
+        (care,) = await (await homes.read_models.execute(_CARE)).fetchone() or (0,)
+        orders = {str(state): int(count) async for state, count in await homes.read_models.execute(_ORDERS)}
+    projections.sort(key=lambda each: each.name)
+    care += sum(each.accounts_parked for each in projections)
     return LedgerStatus(position, projections, fulfil, send, tell, timers, care, orders)
 
 
-async def latest_events(connection: AsyncConnection, limit: int) -> list[LatestEvent]:
+async def latest_events(homes: Homes[AsyncConnection], limit: int) -> list[LatestEvent]:
     """The newest events of the log, newest first."""
-    return [LatestEvent(*row) async for row in await connection.execute(_LATEST, (limit,))]
+    events = [LatestEvent(*row) async for row in await homes.ledger.execute(_LATEST, (limit,))]
+    accounts = [event.account_id for event in events]
+    numbers: dict[UUID, str] = dict(await (await homes.read_models.execute(_NUMBERS, (accounts,))).fetchall())
+    return [replace(event, account_number=numbers.get(event.account_id)) for event in events]

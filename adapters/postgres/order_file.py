@@ -1,5 +1,6 @@
 """All that the ledger has on one order: its events, what workers are to do, what a person should look at."""
 
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +12,7 @@ from psycopg.rows import args_row
 
 from adapters.event_mapping import recorded
 from adapters.log.event_log import LogRecord
+from adapters.postgres.homes import Homes
 from adapters.postgres.wakeups import READ_MODELS
 from domain.envelope import Recorded
 from domain.history import replayed
@@ -29,11 +31,8 @@ _CARE: Final = """
 SELECT entry_id, care, account_id, subject_id, subject_kind, since, position, detail
 FROM care.entries WHERE subject_id = %s ORDER BY position, entry_id
 """
-_BEHIND: Final = """
-SELECT count(*) FROM ledger.events
-WHERE partition = %(partition)s AND notification_id > (
-    SELECT COALESCE(min(position), 0) FROM projecting.checkpoints WHERE partition = %(partition)s)
-"""
+_LEAST: Final = "SELECT COALESCE(min(position), 0) FROM projecting.checkpoints WHERE partition = %s"
+_BEHIND: Final = "SELECT count(*) FROM ledger.events WHERE partition = %s AND notification_id > %s"
 _ENTRIES: Final[LiteralString] = """
 SELECT list, entry_id, work, since, due_at, position FROM (
     SELECT 'fulfilment_todo' AS list, * FROM fulfilment_todo.entries
@@ -106,10 +105,13 @@ async def order_numbered(connection: AsyncConnection, number: str) -> UUID | Non
     return row[0] if row else None
 
 
-async def opened_file(connection: AsyncConnection, id: UUID) -> OrderFile:
-    """The order's file, read in one transaction; raises NotFound for an id that no order has."""
-    async with connection.transaction():
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+async def opened_file(homes: Homes[AsyncConnection], id: UUID) -> OrderFile:
+    """The order's file, read in one transaction of each database; raises NotFound for an id that no order has."""
+    connection = homes.ledger
+    async with AsyncExitStack() as stack:
+        for way, _ in homes.residents():
+            await stack.enter_async_context(way.transaction())
+            await way.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         stored = await (await connection.execute(_EVENTS, (id,), binary=True)).fetchall()
         history = tuple(recorded(LogRecord(*values)) for values in stored)
         try:
@@ -118,9 +120,12 @@ async def opened_file(connection: AsyncConnection, id: UUID) -> OrderFile:
             order = None
         if order is None:
             raise NotFound(kind="ServiceOrder", id=id)
-        account = await (await connection.execute(_ACCOUNT, (order.account_id,))).fetchone()
-        behind = await (await connection.execute(_BEHIND, {"partition": history[0].partition})).fetchone()
-        async with connection.cursor(row_factory=args_row(CareRow)) as rows:
+        account = await (await homes.read_models.execute(_ACCOUNT, (order.account_id,))).fetchone()
+        partition, least = history[0].partition, list[int]()
+        for way, _ in homes.residents():
+            least += await (await way.execute(_LEAST, (partition,))).fetchone() or ()
+        behind = await (await connection.execute(_BEHIND, (partition, min(least)))).fetchone()
+        async with homes.read_models.cursor(row_factory=args_row(CareRow)) as rows:
             await rows.execute(_CARE, (id,))
             listed = tuple(await rows.fetchall())
         return OrderFile(

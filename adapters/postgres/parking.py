@@ -1,7 +1,7 @@
 """Parked events: what a projection could not take, and all of the same account behind it, until it is tried again."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Final
@@ -13,6 +13,7 @@ from psycopg.rows import args_row
 from adapters.event_mapping import recorded
 from adapters.log.event_log import LogRecord
 from adapters.postgres.folding import Folding, NotTaken, said
+from adapters.postgres.homes import Homes
 from adapters.postgres.rebuild_lock import shared_with_rebuilds
 from adapters.postgres.wakeups import READ_MODELS
 from domain.envelope import Recorded
@@ -33,16 +34,17 @@ WHERE projection = %s AND partition = ANY(%s::int2[])
 """
 
 _LIST: Final = """
-SELECT p.projection, p.account_id, account.number, first.position, first.topic, first.error, first.tries,
+SELECT p.projection, p.account_id, NULL::text, first.position, first.topic, first.error, first.tries,
        first.parked_at, p.events
 FROM (SELECT projection, account_id, min(position) AS position, count(*)::int AS events
       FROM projecting.parked GROUP BY projection, account_id) AS p
 JOIN projecting.parked AS first USING (projection, position)
-LEFT JOIN portal.accounts AS account ON account.account_id = p.account_id
-WHERE (%(projection)s::text IS NULL OR p.projection = %(projection)s)
+WHERE p.projection = ANY(%(projections)s)
   AND (%(account)s::uuid IS NULL OR p.account_id = %(account)s)
 ORDER BY p.projection, first.position
 """
+
+_NUMBERS: Final = "SELECT account_id, number FROM portal.accounts WHERE account_id = ANY(%s)"
 
 _EVENTS: Final = """
 SELECT position, topic, originator_id, originator_version, event_id, recorded_at, tries, error, state
@@ -135,11 +137,18 @@ async def parked_accounts(connection: AsyncConnection, name: str, partitions: It
     return found
 
 
-async def listed(connection: AsyncConnection, projection: str | None, account: UUID | None) -> list[ParkedAccount]:
-    """What is parked, by projection and account."""
-    async with connection.cursor(row_factory=args_row(ParkedAccount)) as rows:
-        await rows.execute(_LIST, {"projection": projection, "account": account})
-        return await rows.fetchall()
+async def listed(homes: Homes[AsyncConnection], projection: str | None, account: UUID | None) -> list[ParkedAccount]:
+    """What is parked, by projection and account; of one that is being rebuilt, what the live one has."""
+    found: list[ParkedAccount] = []
+    for connection, residents in homes.residents():
+        names = [each.name for each in residents if projection in {None, each.name}]
+        async with connection.cursor(row_factory=args_row(ParkedAccount)) as rows:
+            await rows.execute(_LIST, {"projections": names, "account": account})
+            found += await rows.fetchall()
+    accounts = [each.account_id for each in found]
+    numbers: dict[UUID, str] = dict(await (await homes.read_models.execute(_NUMBERS, (accounts,))).fetchall())
+    found.sort(key=lambda each: (each.projection, each.position))
+    return [replace(each, account_number=numbers.get(each.account_id)) for each in found]
 
 
 async def shown(connection: AsyncConnection, projection: str, account: UUID, limit: int) -> list[ParkedEvent]:

@@ -144,6 +144,8 @@ class ProjectionWorker:
         self._folding = Folding(projection, self._name)
         self._leases: dict[int, _Lease] = {}
         self._kept_at = self._stored_at = float("-inf")
+        self.events = 0
+        """Read so far, those of no interest left out."""
         self.failure: str | None = None
         self.log_trouble: str | None = None
         """Why the log can't be read, which is no failure of this projection: what it has is right, and old."""
@@ -266,10 +268,16 @@ class ProjectionWorker:
             taken = await (await connection.execute(_TAKE, {**self._mine(), **wanted})).fetchall()
             # After the take: a retry of what is parked would have made a new epoch by then.
             parked = await parked_accounts(connection, self._name, [row[0] for row in taken]) if taken else {}
-        identity = await self._log.identity() if taken else ""
+        identity, head = (await self._log.identity(), await self._log.head()) if taken else ("", 0)
         for partition, position, epoch, log_identity in taken:
             if not same_positions(log_identity, identity):
                 message = f"{self._name} was built from {log_identity}, but the log is {identity}"
+                raise LogChanged(message)
+            if position > head:  # a database of its own was not restored with the store: events would be left out
+                message = (
+                    f"{self._name} is at position {position}, but the store ends at {head}, as if it had been restored"
+                    f" to an earlier point: run `seatledger projections rebuild {self._name}`"
+                )
                 raise LogChanged(message)
             self._leases[partition] = _Lease(epoch, position, position, parked.get(partition, set()))
         if any(log_identity != identity for *_, log_identity in taken):
@@ -293,6 +301,7 @@ class ProjectionWorker:
             self._wakeups.ring(READ_MODELS, self.projection.name)
         for partition, position in page.reached.items():
             self._leases[partition].position = position
+        self.events += len(page.records)
         return len(page.records)
 
     def _lags_behind(self) -> bool:

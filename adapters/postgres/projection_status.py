@@ -1,18 +1,24 @@
 """Each projection with its version, checkpoints, what it is behind, what is parked and how many rows it has."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from psycopg import AsyncConnection, sql
 
+from adapters.postgres.homes import Homes
 from projections.fold import Projection
 
 _VERSION: Final = "SELECT version FROM projecting.read_models WHERE projection = %s"
 
 _PARTITIONS: Final = """
-SELECT c.partition, c.position, c.expires_at > clock_timestamp(),
-       (SELECT count(*) FROM ledger.events e WHERE e.partition = c.partition AND e.notification_id > c.position)
-FROM projecting.checkpoints c WHERE c.projection = %s ORDER BY c.partition
+SELECT projection, partition, position, expires_at > clock_timestamp()
+FROM projecting.checkpoints WHERE projection = ANY(%s) ORDER BY projection, partition
+"""
+
+_BEHIND: Final = """
+SELECT (SELECT count(*) FROM ledger.events e WHERE e.partition = c.partition AND e.notification_id > c.position)
+FROM unnest(%s::int2[], %s::int8[]) WITH ORDINALITY AS c (partition, position, number) ORDER BY number
 """
 
 _PARKED: Final = """
@@ -54,11 +60,25 @@ class ProjectionState:
         return sum(each.events_behind for each in self.checkpoints)
 
 
-async def state_of(connection: AsyncConnection, projection: Projection) -> ProjectionState:
+async def checkpoints_of(
+    homes: Homes[AsyncConnection], home: AsyncConnection, projections: Sequence[Projection]
+) -> dict[str, list[Checkpoint]]:
+    """The checkpoints of projections that live in `home`, by name; none of one that has read nothing yet."""
+    names = [each.name for each in projections]
+    rows = await (await home.execute(_PARTITIONS, (names,))).fetchall()
+    places = [row[1] for row in rows], [row[2] for row in rows]
+    behind = await (await homes.ledger.execute(_BEHIND, places)).fetchall()
+    found: dict[str, list[Checkpoint]] = {}
+    for (name, partition, position, held), (events,) in zip(rows, behind, strict=True):
+        found.setdefault(name, []).append(Checkpoint(partition, position, held, events))
+    return found
+
+
+async def state_of(homes: Homes[AsyncConnection], projection: Projection) -> ProjectionState:
     """One projection as it is now."""
-    name = projection.name
+    name, connection = projection.name, homes.of(projection.name)
     version = await (await connection.execute(_VERSION, (name,))).fetchone()
-    checkpoints = [Checkpoint(*row) for row in await (await connection.execute(_PARTITIONS, (name,))).fetchall()]
+    checkpoints = (await checkpoints_of(homes, connection, [projection])).get(name, [])
     accounts, events = await (await connection.execute(_PARKED, (name,))).fetchone() or (0, 0)
     building = await (await connection.execute(_BUILDING, (f"^{name}_v[0-9]+$",))).fetchone()
     rows: dict[str, int] = {}

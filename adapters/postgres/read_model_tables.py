@@ -96,11 +96,11 @@ def dropped(schema: str) -> sql.Composed:
     return sql.SQL("; ").join(parts)
 
 
-def outdated(connection: psycopg.Connection) -> dict[Projection, str]:
-    """The projections whose tables are not of this program's version, each with what to do, as a plain line."""
+def outdated(connection: psycopg.Connection, projections: Sequence[Projection] = PROJECTIONS) -> dict[Projection, str]:
+    """Those of the projections whose tables are not of this program's version, each with what to do in a plain line."""
     found = _versions(connection)
     said: dict[Projection, str] = {}
-    for projection in PROJECTIONS:
+    for projection in projections:
         version = found.get(projection.name)
         if version is not None and version > projection.version:
             said[projection] = (
@@ -116,16 +116,23 @@ def outdated(connection: psycopg.Connection) -> dict[Projection, str]:
     return said
 
 
-def make_what_costs_nothing(connection: psycopg.Connection) -> None:
-    """Make the tables that differ from this program's while the log is empty: there is nothing to rebuild them from."""
-    if not outdated(connection):
+def make_what_costs_nothing(
+    connection: psycopg.Connection,
+    projections: Sequence[Projection] = PROJECTIONS,
+    ledger: psycopg.Connection | None = None,
+) -> None:
+    """Make the tables that differ from this program's while the log is empty: there is nothing to rebuild them from.
+
+    The log is in the same database, unless `ledger` leads to another.
+    """
+    if not outdated(connection, projections):
         return
     connection.execute(_LOCK)
-    row = connection.execute("SELECT EXISTS (SELECT FROM ledger.events)").fetchone()
-    if row and not row[0]:
-        for projection in outdated(connection):
-            connection.execute(dropped(projection.name))
-            connection.execute(made(projection, projection.name))
+    if (ledger or connection).execute("SELECT EXISTS (SELECT FROM ledger.events)").fetchone() != (False,):
+        return
+    for projection in outdated(connection, projections):
+        connection.execute(dropped(projection.name))
+        connection.execute(made(projection, projection.name))
 
 
 def _versions(connection: psycopg.Connection) -> dict[str, int]:

@@ -5,7 +5,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, LiteralString, TypeVar
 from uuid import UUID
@@ -16,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.event_store import PostgresEventStore
+from adapters.postgres.homes import Homes
 from adapters.postgres.row_store import RowStore
 from adapters.postgres.sight import seeing
 from adapters.postgres.wakeups import READ_MODELS, Wakeups
@@ -78,17 +79,24 @@ class PageOf(Generic[Row]):
 
 # What is parked is no event, so it stands in no list: it is looked up where it is parked, one entry an account and
 # projection. Its id is made from both, as those of the others are made from what they are about.
-_CARE: Final = """
-WITH entries AS (
-    SELECT entry_id, care, account_id, subject_id, subject_kind, since, position, detail FROM care.entries
-    UNION ALL
-    SELECT encode(substr(sha256(convert_to('parked:' || projection || ':' || account_id, 'UTF8')), 1, 16), 'hex')::uuid,
-           'parked', account_id, account_id, 'BillingAccount', parked_at, position,
-           projection || ': ' || coalesce(error, topic)
+_PARKED: Final[LiteralString] = """
+    SELECT encode(substr(sha256(convert_to('parked:' || projection || ':' || account_id, 'UTF8')), 1, 16), 'hex')::uuid
+               AS entry_id,
+           'parked' AS care, account_id, account_id AS subject_id, 'BillingAccount' AS subject_kind,
+           parked_at AS since, position, projection || ': ' || coalesce(error, topic) AS detail
     FROM projecting.parked JOIN (
         SELECT projection, min(position) AS position FROM projecting.parked
-        WHERE projection !~ '_v[0-9]+$' GROUP BY projection, account_id -- not of one that is being rebuilt
+        WHERE projection = ANY(%(projections)s) GROUP BY projection, account_id -- not of one that is being rebuilt
     ) AS first USING (projection, position)
+"""
+_PAST_CURSOR: Final[LiteralString] = """
+WHERE %(first)s::int8 IS NULL OR (entry.position, entry.entry_id) > (%(first)s::int8, %(second)s::uuid)
+ORDER BY entry.position, entry.entry_id LIMIT %(limit)s
+"""
+_CARE: Final[LiteralString] = f"""
+WITH entries AS (
+    SELECT entry_id, care, account_id, subject_id, subject_kind, since, position, detail FROM care.entries
+    UNION ALL {_PARKED}
 )
 SELECT entry.entry_id, entry.care, entry.account_id, entry.subject_id, entry.subject_kind, entry.since, entry.position,
        entry.detail, account.number, coalesce(ordered.number, quote.number)
@@ -96,9 +104,12 @@ FROM entries AS entry
 LEFT JOIN portal.accounts AS account ON account.account_id = entry.account_id
 LEFT JOIN portal.orders AS ordered ON ordered.order_id = entry.subject_id
 LEFT JOIN portal.quotes AS quote ON quote.quote_id = entry.subject_id
-WHERE %(first)s::int8 IS NULL OR (entry.position, entry.entry_id) > (%(first)s::int8, %(second)s::uuid)
-ORDER BY entry.position, entry.entry_id LIMIT %(limit)s
-"""
+{_PAST_CURSOR}
+"""  # noqa: S608 -- made of our own text alone
+_PARKED_IN_THE_LEDGER: Final[LiteralString] = f"""
+SELECT entry.*, null::text AS account_number, null::text AS subject_number FROM ({_PARKED}) AS entry {_PAST_CURSOR}
+"""  # noqa: S608 -- as above
+_NUMBERS: Final = "SELECT account_id, number FROM portal.accounts WHERE account_id = ANY(%s)"
 
 # Every list ends with its two columns of order, the second unique, so that a cursor names one place for ever.
 _ACCOUNTS: Final = """
@@ -158,10 +169,10 @@ class PortalQueries:
     """What the API and the pages read."""
 
     def __init__(
-        self, pool: AsyncConnectionPool[AsyncConnection], wakeups: Wakeups, events: PostgresEventStore
+        self, pools: Homes[AsyncConnectionPool[AsyncConnection]], wakeups: Wakeups, events: PostgresEventStore
     ) -> None:
-        """Read through this pool; `events` tells what a command just wrote, before it is projected."""
-        self._pool, self._wakeups, self._events = pool, wakeups, events
+        """Read through these pools; `events` tells what a command just wrote, before it is projected."""
+        self._pools, self._pool, self._wakeups, self._events = pools, pools.of(portal.name), wakeups, events
         self._stores = {table.name: RowStore(portal.name, table) for table in portal.tables.values()}
         self._accounts = _Listing(_ACCOUNTS, accounts, ("number", "account_id"), _text)
         self._subscriptions = _Listing(_SUBSCRIPTIONS, subscriptions, ("number", "subscription_id"), _text)
@@ -242,7 +253,7 @@ class PortalQueries:
 
     async def care(self, limit: int, cursor: str | None) -> PageOf[CareEntry]:
         """The care list, oldest first, with the numbers that people go by. Raises CursorInvalid."""
-        return await care_page(self._pool, limit, cursor)
+        return await care_page(self._pools, limit, cursor)
 
     async def order_as_of(self, id: UUID, version: int) -> OrderRow:
         """The order's row as a stream version made it."""
@@ -308,19 +319,36 @@ def _by_itself(event: LedgerEvent) -> Recorded:
     )
 
 
-async def care_page(pool: AsyncConnectionPool[AsyncConnection], limit: int, cursor: str | None) -> PageOf[CareEntry]:
-    """A page of the care list, oldest first, for those who have no more than a pool. Raises CursorInvalid."""
+async def care_page(
+    pools: Homes[AsyncConnectionPool[AsyncConnection]], limit: int, cursor: str | None
+) -> PageOf[CareEntry]:
+    """A page of the care list, oldest first, for those who have no more than pools. Raises CursorInvalid."""
     position, entry_id = _cursor_read(cursor, _number)
-    parameters = {"first": position, "second": entry_id, "limit": limit + 1}
-    async with (
-        reporting_unavailability(),
-        seeing(pool) as connection,
-        connection.cursor(row_factory=args_row(CareEntry)) as rows,
-    ):
-        await rows.execute(_CARE, parameters, prepare=True)
-        found = await rows.fetchall()
+    place = {"first": position, "second": entry_id, "limit": limit + 1}
+    found: list[CareEntry] = []
+    for pool, projections in pools.residents():
+        query = _CARE if pool is pools.read_models else _PARKED_IN_THE_LEDGER
+        parameters = {**place, "projections": [each.name for each in projections]}
+        async with (
+            reporting_unavailability(),
+            seeing(pool) as connection,
+            connection.cursor(row_factory=args_row(CareEntry)) as rows,
+        ):
+            await rows.execute(query, parameters, prepare=True)
+            found += await rows.fetchall()
+    if pools.are_two:
+        found = sorted(found, key=lambda entry: (entry.position, entry.entry_id))[: limit + 1]
+        found = await _with_numbers(pools.read_models, found)
     last = found[limit - 1] if len(found) > limit else None
     return PageOf(found[:limit], _cursor_of(last.position, last.entry_id) if last else None)
+
+
+async def _with_numbers(pool: AsyncConnectionPool[AsyncConnection], entries: Sequence[CareEntry]) -> list[CareEntry]:
+    """The entries, each with its account's number: those of the ledger's own database have none."""
+    accounts = [entry.account_id for entry in entries if entry.account_number is None]
+    async with reporting_unavailability(), seeing(pool) as connection:
+        numbers: dict[UUID, str] = dict(await (await connection.execute(_NUMBERS, (accounts,))).fetchall())
+    return [replace(entry, account_number=entry.account_number or numbers.get(entry.account_id)) for entry in entries]
 
 
 def _cursor_of(first: object, second: UUID) -> str:

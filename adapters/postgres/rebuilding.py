@@ -230,7 +230,8 @@ class Rebuild:
         async with self._pool.connection() as connection:
             live = await self._live_positions(connection)
         identity = await self._logs[0].identity()
-        same_log = bool(live) and all(same_positions(each, identity) for _, each in live.values())
+        head = await self._logs[0].head()  # past it is what the store no longer has
+        same_log = bool(live) and all(same_positions(log, identity) and at <= head for at, log in live.values())
         return before == self._projection.version and same_log
 
     async def _targets(self, *, as_live: bool) -> Mapping[int, int]:

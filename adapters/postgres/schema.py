@@ -1,7 +1,7 @@
 """Brings a database's schema up to date, once and under a lock, and says plainly when it does not fit."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import as_file, files
 from typing import Final
@@ -12,6 +12,8 @@ import psycopg
 from adapters.postgres.read_model_tables import make_what_costs_nothing, outdated
 from adapters.postgres.sight import API_ROLE
 from adapters.postgres.views import make_missing_views
+from projections.catalogue import PROJECTIONS
+from projections.fold import Projection
 
 HEAD: Final = "0008"
 """The revision that this version of the program needs."""
@@ -56,7 +58,7 @@ def migrate(url: str, partitions: int) -> str | None:
             _fix_settings(connection, partitions)
             return before
     with plain_errors():
-        return _upgrade(url, partitions)
+        return upgraded(url, "versions", HEAD, _revision, lambda connection: _fix_settings(connection, partitions))
 
 
 @contextmanager
@@ -65,19 +67,29 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except psycopg.OperationalError as error:
-        message = f"DATABASE_URL: the database does not answer: {_first_line(error)}"
+        message = f"DATABASE_URL: the database does not answer: {first_line(error)}"
         raise SchemaError(message) from None
     except psycopg.Error as error:
-        message = f"DATABASE_URL: this database can't be used: {_first_line(error)}"
+        message = f"DATABASE_URL: this database can't be used: {first_line(error)}"
         raise SchemaError(message) from None
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What the server says, without what it adds to explain."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _upgrade(url: str, partitions: int) -> str | None:
-    """Run the steps under a lock, so that of several processes that start at once one does it."""
+def upgraded(
+    url: str,
+    versions: str,
+    head: str,
+    found: Callable[[psycopg.Connection], str | None],
+    finish: Callable[[psycopg.Connection], None],
+) -> str | None:
+    """Run the steps of the folder `versions` under a lock, so that of several processes that start at once one does it.
+
+    `found` tells the revision there is, and `finish` does what is done after each migration.
+    """
     # Alembic takes half a second to load, which every start would pay for the one that needs it.
     import sqlalchemy  # noqa: PLC0415
     from alembic import command  # noqa: PLC0415
@@ -93,27 +105,29 @@ def _upgrade(url: str, partitions: int) -> str | None:
             connection.commit()
             raw = connection.connection.driver_connection
             assert isinstance(raw, psycopg.Connection)
-            before = _revision(raw)
+            before = found(raw)
             raw.commit()
-            if before != HEAD:
+            if before != head:
                 config = Config(attributes={"connection": connection})
                 config.set_main_option("script_location", str(folder))
+                config.set_main_option("path_separator", "newline")  # a folder's name may hold any other
+                config.set_main_option("version_locations", str(folder / versions))
                 command.upgrade(config, "head")
                 connection.commit()
-            _fix_settings(raw, partitions)
+            finish(raw)
             raw.commit()
     except (sqlalchemy.exc.DBAPIError, CommandError) as error:  # all steps are one transaction: nothing was changed
-        message = f"the schema could not be brought up to date: {_first_line(getattr(error, 'orig', None) or error)}"
+        message = f"the schema could not be brought up to date: {first_line(getattr(error, 'orig', None) or error)}"
         raise SchemaError(message) from None
     finally:
         engine.dispose()
     return before
 
 
-def read_models_to_rebuild(url: str) -> list[str]:
+def read_models_to_rebuild(url: str, projections: Sequence[Projection] = PROJECTIONS) -> list[str]:
     """What is to be done with read models that are of another version than this program's, a line each."""
     with psycopg.connect(url) as connection:
-        return [*outdated(connection).values()]
+        return [*outdated(connection, projections).values()]
 
 
 def check(connection: psycopg.Connection, partitions: int) -> None:
@@ -123,9 +137,7 @@ def check(connection: psycopg.Connection, partitions: int) -> None:
         state = "empty" if found is None else f"at {found}"
         message = f"the database's schema is {state}, this program needs {HEAD}: run `seatledger migrate`"
         raise SchemaError(message)
-    if connection.execute("SELECT pg_has_role(%s, 'MEMBER')", (API_ROLE,)).fetchone() != (True,):
-        message = f"DATABASE_URL: this role may not become {API_ROLE}: connect as seatledger_app, or grant it"
-        raise SchemaError(message)
+    may_become_api(connection)
     must_have(connection, TABLES)
     row = connection.execute("SELECT value FROM ledger.settings WHERE name = 'partitions'").fetchone()
     if row is None or int(row[0]) != partitions:
@@ -134,14 +146,21 @@ def check(connection: psycopg.Connection, partitions: int) -> None:
         raise SchemaError(message)
 
 
-def must_have(connection: psycopg.Connection, tables: Sequence[str]) -> None:
-    """Raise SchemaError unless these tables are there."""
+def may_become_api(connection: psycopg.Connection) -> None:
+    """Raise SchemaError unless this role can give up what only the application may."""
+    if connection.execute("SELECT pg_has_role(%s, 'MEMBER')", (API_ROLE,)).fetchone() != (True,):
+        message = f"DATABASE_URL: this role may not become {API_ROLE}: connect as seatledger_app, or grant it"
+        raise SchemaError(message)
+
+
+def must_have(connection: psycopg.Connection, tables: Sequence[str], head: str = HEAD) -> None:
+    """Raise SchemaError unless these tables are there, as they should be at this revision."""
     lost = (
         "SELECT name FROM unnest(%s::text[]) WITH ORDINALITY AS w (name, n) WHERE to_regclass(name) IS NULL ORDER BY n"
     )
     missing = connection.execute(lost, (list(tables),)).fetchone()
     if missing:
-        message = f"the database says its schema is at {HEAD}, but {missing[0]} is missing: restore it from a backup"
+        message = f"the database says its schema is at {head}, but {missing[0]} is missing: restore it from a backup"
         raise SchemaError(message)
 
 
@@ -156,12 +175,19 @@ LIMIT 1
 
 
 def _revision(connection: psycopg.Connection) -> str | None:
-    """The schema's revision, None for an empty database; raises SchemaError for what no ledger can be in."""
+    return revision(connection, "ledger.events", HEAD)
+
+
+def revision(connection: psycopg.Connection, mark: str, head: str) -> str | None:
+    """The schema's revision, None for an empty database; `mark` is the table that shows whose it is.
+
+    Raises SchemaError for another program's database, an older server, and what is newer than `head`.
+    """
     major = connection.info.server_version // 10000
     if major < _OLDEST_MAJOR:
         message = f"DATABASE_URL: the server is PostgreSQL {major}, this program needs {_OLDEST_MAJOR} or newer"
         raise SchemaError(message)
-    there = connection.execute("SELECT to_regclass('public.alembic_version'), to_regclass('ledger.events')").fetchone()
+    there = connection.execute("SELECT to_regclass('public.alembic_version'), to_regclass(%s)", (mark,)).fetchone()
     assert there is not None
     versioned, ours = there
     if not ours and (versioned or connection.execute(_SOMEBODYS).fetchone()):
@@ -169,10 +195,11 @@ def _revision(connection: psycopg.Connection) -> str | None:
         raise SchemaError(message)
     row = connection.execute("SELECT version_num FROM public.alembic_version").fetchone() if versioned else None
     if ours and not (row and re.fullmatch(r"[0-9]{4}", row[0])):
-        message = "the database has a schema `ledger` that no version of this program made: name an empty database"
+        schema = mark.partition(".")[0]
+        message = f"the database has a schema `{schema}` that no version of this program made: name an empty database"
         raise SchemaError(message)
-    if row and row[0] > HEAD:
-        message = f"the database's schema ({row[0]}) is newer than this program ({HEAD}): update the program"
+    if row and row[0] > head:
+        message = f"the database's schema ({row[0]}) is newer than this program ({head}): update the program"
         raise SchemaError(message)
     return str(row[0]) if row else None
 

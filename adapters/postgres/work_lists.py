@@ -49,9 +49,15 @@ _REACHED: Final = "SELECT partition, position FROM projecting.checkpoints WHERE 
 
 # A claim whose entry has left the list is of no more use; one whose entry is still there keeps its token.
 _SWEEP: Final[LiteralString] = """
-DELETE FROM ledger.work_claims AS claim WHERE list = %(list)s AND expires_at < clock_timestamp() - interval '1 minute'
-AND NOT EXISTS (SELECT FROM {entries} AS entry WHERE entry.entry_id = claim.entry_id)
+DELETE FROM ledger.work_claims WHERE (list, entry_id) IN (
+    SELECT list, entry_id FROM ledger.work_claims AS claim
+    WHERE list = %(list)s AND expires_at < clock_timestamp() - interval '1 minute'
+      AND NOT EXISTS (SELECT FROM {entries} AS entry WHERE entry.entry_id = claim.entry_id)
+    LIMIT %(limit)s FOR UPDATE OF claim SKIP LOCKED)
 """
+
+SWEPT_AT_ONCE: Final = 1_000
+"""So that a sweep is short however long there was none."""
 
 
 class PostgresWorkList:
@@ -114,6 +120,6 @@ class PostgresWorkList:
         await self._wakeups.wait(READ_MODELS, self._seen, poll_seconds, self._name)
 
     async def sweep(self) -> None:
-        """Delete claims that were given up and whose entries are done."""
+        """See services.ports.WorkList. A claim stays for a minute after its end."""
         async with reporting_unavailability(), self._pool.connection() as connection:
-            await connection.execute(self._sweep, {"list": self._name})
+            await connection.execute(self._sweep, {"list": self._name, "limit": SWEPT_AT_ONCE})

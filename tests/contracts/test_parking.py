@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from adapters.postgres.homes import Homes
 from adapters.postgres.parking import NothingParked, ParkedAccount, Retried, listed, retried, shown
 from adapters.postgres.projecting import TRIES, LeaseLost
 from adapters.postgres.read_models import PortalQueries
@@ -48,7 +49,7 @@ def only_subscriptions(refuses: Callable[[Subscription.SubscriptionStarted], boo
 async def parked(bench: Bench, projection: str | None = "portal") -> list[ParkedAccount]:
     """What is parked."""
     async with bench.pool.connection() as connection:
-        return await listed(connection, projection, None)
+        return await listed(Homes(connection), projection, None)
 
 
 async def retry(bench: Bench, id: UUID, projection: Projection = portal) -> Retried:
@@ -314,7 +315,7 @@ async def test_the_care_list_says_what_is_parked_page_by_page(bench: Bench) -> N
     await bench.start_subscriptions(10)
     bench.poison(2, 4)
     await bench.folded(bench.worker("one"))
-    queries = PortalQueries(bench.pool, bench.wakeups, bench.events)
+    queries = PortalQueries(Homes(bench.pool), bench.wakeups, bench.events)
     first = await queries.care(1, None)
     second = await queries.care(1, first.next)
     assert second.next is None
@@ -337,6 +338,6 @@ async def test_who_waits_for_a_position_past_a_parked_event_is_answered(bench: B
     await bench.start_subscriptions(5)
     bench.poison(5)
     await bench.folded(bench.worker("one"))
-    queries = PortalQueries(bench.pool, bench.wakeups, bench.events)
+    queries = PortalQueries(Homes(bench.pool), bench.wakeups, bench.events)
     for partition in range(12):
         await queries.reached(Position(5, partition), 0)

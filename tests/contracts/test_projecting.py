@@ -1,7 +1,7 @@
 """The projection engine on a real database: each event has its effect once, whoever crashes or wakes up late."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from uuid import uuid4
 
 import pytest
@@ -9,9 +9,12 @@ import pytest
 from adapters.log.direct import DirectLog
 from adapters.log.event_log import Page
 from adapters.postgres.projecting import LeaseLost, ProjectionWorker
-from adapters.postgres.work_lists import PostgresWorkList
+from adapters.postgres.work_lists import SWEPT_AT_ONCE, PostgresWorkList
 from projections.fulfilment_todo import fulfilment_todo
 from projections.portal import portal
+from services.background import ended
+from services.ports import Claim
+from services.working import Pace, Worker
 from tests.contracts.projection_bench import SUBSCRIPTIONS, Bench
 
 pytestmark = pytest.mark.system
@@ -158,15 +161,25 @@ async def test_a_claim_is_one_workers_until_it_runs_out_and_its_token_fences_out
     assert len(await mine.claim("w", 5, 0)) == 1
 
 
-async def test_claims_of_entries_that_left_the_list_are_swept(bench: Bench) -> None:
+async def test_claims_of_entries_that_left_the_list_are_swept_by_the_worker_some_at_a_time(bench: Bench) -> None:
+    claims = "SELECT count(*) FROM ledger.work_claims"
     async with bench.pool.connection() as connection:
         await connection.execute(
-            "INSERT INTO ledger.work_claims VALUES ('fulfilment_todo', %s, 'w', 1, now() - interval '1 hour', 1)",
-            (uuid4(),),
+            "INSERT INTO ledger.work_claims SELECT 'fulfilment_todo', gen_random_uuid(), 'w', 1,"
+            " now() - make_interval(hours => h), 1 FROM generate_series(0, %s) AS s (h)",
+            (SWEPT_AT_ONCE + 5,),
         )
     work_list = PostgresWorkList(fulfilment_todo.name, bench.pool, DirectLog(bench.pool, bench.wakeups), bench.wakeups)
     await work_list.sweep()
-    assert await bench.count("SELECT count(*) FROM ledger.work_claims") == 0
+    assert await bench.count(claims) == 6
+
+    class NoWork:
+        async def carry_on(self, claim: Claim, keep: Callable[[], Awaitable[None]]) -> None:
+            pytest.fail("there is nothing to do")
+
+    worker = asyncio.create_task(Worker(work_list, NoWork(), "w", Pace(poll_seconds=0.01)).run())
+    await bench.until(claims, 1)  # the one that ended a moment ago stays for a minute
+    await ended(worker)
 
 
 async def test_a_list_is_caught_up_once_it_has_what_was_in_the_log(bench: Bench) -> None:

@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 from adapters.log.direct import DirectLog
 from adapters.memory.clock import StandingClock
 from adapters.postgres.comparing import SHOWN_AT_MOST, WHOLE_ROW, Difference
+from adapters.postgres.homes import Homes
 from adapters.postgres.parking import retried
 from adapters.postgres.projecting import LeaseLost, OtherVersion, ProjectionWorker
 from adapters.postgres.read_model_tables import INDEXES, made, make_what_costs_nothing, outdated
@@ -110,7 +111,7 @@ async def test_events_appended_meanwhile_are_in_the_new_one_once(bench: Bench) -
 async def test_readers_never_miss_a_row_while_it_is_swapped(bench: Bench) -> None:
     await bench.start_subscriptions(20, accounts=1)
     await bench.folded(bench.worker("one"))
-    queries = PortalQueries(bench.pool, bench.wakeups, bench.events)
+    queries = PortalQueries(Homes(bench.pool), bench.wakeups, bench.events)
     stop = asyncio.Event()
 
     async def read() -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import pytest
@@ -33,6 +33,8 @@ class ScriptedList:
     released: dict[UUID, float] = field(default_factory=dict)
     all_released: asyncio.Event = field(default_factory=asyncio.Event)
     waited: int = 0
+    sweep_faults: list[Exception] = field(default_factory=list)
+    swept: int = 0
 
     async def claim(self, owner: str, limit: int, lease_seconds: float) -> Sequence[Claim]:
         assert owner == "me"
@@ -52,6 +54,11 @@ class ScriptedList:
         self.released[claim.entry_id] = pause_seconds
         if not self.claims:
             self.all_released.set()
+
+    async def sweep(self) -> None:
+        self.swept += 1
+        if self.sweep_faults:
+            raise self.sweep_faults.pop()
 
     async def caught_up(self) -> None:
         if self.behind_faults:
@@ -125,6 +132,21 @@ async def test_a_lost_claim_is_not_released() -> None:
 @pytest.mark.parametrize("fault", [StoreUnavailable("away"), RuntimeError("a bug")])
 async def test_a_list_that_gives_nothing_out_is_asked_again(fault: Exception) -> None:
     work_list = ScriptedList([_claim(1)], faults=[fault])
+    await _until_released(work_list, Recording())
+    assert UUID(int=1) in work_list.released
+
+
+async def test_the_list_is_swept_now_and_then_and_not_with_each_look() -> None:
+    seldom, often = (ScriptedList([_claim(number) for number in range(9)]) for _ in range(2))
+    await _until_released(seldom, Recording(), replace(QUICK, sweep_seconds=60.0))
+    await _until_released(often, Recording(), replace(QUICK, sweep_seconds=0.002))
+    assert seldom.swept == 1
+    assert often.swept > 2
+
+
+@pytest.mark.parametrize("fault", [StoreUnavailable("away"), RuntimeError("a bug")])
+async def test_a_sweep_that_fails_holds_up_no_work(fault: Exception) -> None:
+    work_list = ScriptedList([_claim(1)], sweep_faults=[fault])
     await _until_released(work_list, Recording())
     assert UUID(int=1) in work_list.released
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 
 def free_port() -> int:
@@ -24,6 +25,23 @@ def environment(**settings: str) -> dict[str, str]:
     ours = {"PORT": str(free_port()), "COLUMNS": "200", **settings}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_", "PG"))}
     return {**inherited, **ours}
+
+
+def scraped(service: "Running", token: str) -> dict[str, float]:
+    """The service's figures: each sample by its name and labels, as Prometheus would read them."""
+    answer = httpx2.get(f"{service.base}/metrics", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200, answer.text
+    return figures_in(answer.text)
+
+
+def figures_in(text: str) -> dict[str, float]:
+    """The samples of a text in Prometheus' format; raises ValueError if it is none."""
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return found
 
 
 class Running:

@@ -16,10 +16,12 @@ from adapters.ledger import Ledger
 from adapters.settings import Settings
 from ops.kafka.brokers import Cluster, cluster
 from tests.brokers import required
-from tests.system.processes import Running
+from tests.system.processes import Running, scraped
 from tests.system.walks import Effects, all_receipts_sent, effects_of, portal, walks_of
 
 pytestmark = pytest.mark.system
+
+METRICS = "m-0123456789abcdef"
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ async def test_orders_are_carried_out_without_a_broker_and_the_log_catches_up(
 ) -> None:
     settings = {"KAFKA_BOOTSTRAP_SERVERS": brokers.bootstrap_servers, "DATABASE_URL": ledger_url}
     walks, token = await walks_of(ledger, 3)
-    service = Running("serve", "--workers", SANDBOX="1", RECEIPTS_LAG_SECONDS="1", **settings)
+    service = Running("serve", "--workers", SANDBOX="1", RECEIPTS_LAG_SECONDS="1", METRICS_TOKEN=METRICS, **settings)
     try:
         service.ready()
         async with portal(service, token) as client:
@@ -61,11 +63,16 @@ async def test_orders_are_carried_out_without_a_broker_and_the_log_catches_up(
             async with asyncio.timeout(60):
                 while "no broker answers" not in str(_log(service)["trouble"]):
                     await asyncio.sleep(0.1)
+            assert scraped(service, METRICS)["seatledger_relay_events_behind"] > 50
+            assert scraped(service, METRICS)["seatledger_relay_stands_still"] == 1
             brokers.start(dies_with_us=True)
             await all_receipts_sent(client, walks, within=60)
             async with asyncio.timeout(60):
                 while _log(service)["events_behind"]:
                     await asyncio.sleep(0.1)
+            figures = scraped(service, METRICS)
+            assert figures["seatledger_relay_events_total"] > 50
+            assert (figures["seatledger_relay_events_behind"], figures["seatledger_relay_leads"]) == (0, 1)
         owner_url = ledger_url.replace("seatledger_app@", "postgres@", 1)
         for name, value in {**settings, "DATABASE_OWNER_URL": owner_url}.items():
             monkeypatch.setenv(name, value)

@@ -111,6 +111,12 @@ async def rows(ledger: Ledger, query: Any, *parameters: Any) -> list[Any]:
         return await (await connection.execute(query, parameters)).fetchall()
 
 
+async def read_model_rows(ledger: Ledger, query: Any) -> list[Any]:
+    """From where the portal is, which may be another database than the events'."""
+    async with ledger.pools.read_models.connection() as connection:
+        return await (await connection.execute(query)).fetchall()
+
+
 async def recorded(ledger: Ledger, walk: Walk) -> dict[str, UUID]:
     """What the ledger answers to each key of this company."""
     query = "SELECT idempotency_key, result_id FROM ledger.commands WHERE account_id = %s AND actor_id = 'p-anna'"
@@ -122,7 +128,8 @@ async def effects_of(ledger: Ledger, walks: Sequence[Walk]) -> list[Effects]:
     movements, mails = await sandbox.payments.movements(), await sandbox.mailer.messages()
     subscriptions = {each.subscription_id: each for each in await sandbox.provisioning.subscriptions()}
     admins = {each.accounts[0]: each for each in await sandbox.admin_directory.admins()}
-    numbers = await rows(ledger, "SELECT account_id, receipt_number FROM portal.receipts ORDER BY receipt_number")
+    receipts = "SELECT account_id, receipt_number FROM portal.receipts ORDER BY receipt_number"
+    numbers = await read_model_rows(ledger, receipts)
     assert [int(number[-6:]) for _, number in numbers] == list(range(1, len(walks) + 1)), "no gap, none twice"
     found = []
     for walk in walks:

@@ -28,7 +28,7 @@ def show(order: Order, as_json: AsJson = False) -> None:
     with plain_errors():
         settings = from_environment()
         with database(settings, stop_after=False) as found:
-            run(lambda: show_order(settings, found.application_url, order, out, as_json=as_json))
+            run(lambda: show_order(settings, found.homes, order, out, as_json=as_json))
 
 
 @orders.command()
@@ -39,7 +39,7 @@ def retry(order: Order, as_json: AsJson = False) -> None:
     with plain_errors():
         settings = from_environment()
         with database(settings, stop_after=False) as found:
-            run(lambda: retry_order(settings, found.application_url, order, out, as_json=as_json))
+            run(lambda: retry_order(settings, found.homes, order, out, as_json=as_json))
 
 
 @orders.command()

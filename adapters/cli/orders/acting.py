@@ -12,13 +12,12 @@ from rich.text import Text
 from adapters.bootstrap import check_schema, opened_ledger
 from adapters.cli.database import Database
 from adapters.cli.loop import run
-from adapters.cli.orders.looking import connected
 from adapters.cli.orders.naming import line_named, order_named, staff_id
 from adapters.cli.orders.telling import money, seats_of
 from adapters.cli.terminal import REFUSED, WRONG_USE, as_json_text, ended
 from adapters.http.api.bodies import CancellationReason
 from adapters.ledger import Ledger
-from adapters.postgres.availability import reporting_unavailability
+from adapters.postgres.homes import Homes, connected
 from adapters.postgres.order_file import OrderFile, opened_file
 from adapters.settings import Settings
 from domain.envelope import Actor, Role
@@ -134,7 +133,7 @@ def act(
         ended(WRONG_USE, "--json asks nothing: add --yes, or --dry-run to see what would happen.")
     check_schema(database.application_url, settings)
     files: list[OrderFile] = []
-    run(lambda: _look(database.application_url, named, files))
+    run(lambda: _look(database.homes, named, files))
     order = files[0].order
     sentences = step.will(order, files[0].history[-1].event.timestamp)
     if not as_json:
@@ -157,9 +156,9 @@ def act(
         out.print(came_of_it or "Nothing was changed.", markup=False, highlight=False)
 
 
-async def _look(url: str, named: str, files: list[OrderFile]) -> None:
-    async with reporting_unavailability(), await connected(url) as connection:
-        files.append(await opened_file(connection, await order_named(connection, named)))
+async def _look(urls: Homes[str], named: str, files: list[OrderFile]) -> None:
+    async with connected(urls) as connections:
+        files.append(await opened_file(connections, await order_named(connections, named)))
 
 
 async def _have_done(

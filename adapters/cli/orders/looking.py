@@ -2,9 +2,7 @@
 
 from typing import Any, Final
 
-import psycopg
 import typer
-from psycopg import AsyncConnection
 from rich.console import Console, Group
 from rich.padding import Padding
 from rich.table import Table
@@ -24,7 +22,7 @@ from adapters.cli.orders.telling import (
     work_document,
 )
 from adapters.cli.terminal import REFUSED, as_json_text
-from adapters.postgres.availability import reporting_unavailability
+from adapters.postgres.homes import Homes, connected
 from adapters.postgres.order_file import Hands, OrderFile, WorkInHand, opened_file, rest_ended
 from adapters.settings import Settings
 from domain.care import Care
@@ -37,11 +35,11 @@ _WIDE: Final = 130
 _OUTCOMES: Final = {None: "waiting", LineOutcome.PROVISIONED: "there", LineOutcome.REJECTED: "refused, not charged"}
 
 
-async def show_order(settings: Settings, url: str, named: str, out: Console, *, as_json: bool) -> None:
+async def show_order(settings: Settings, urls: Homes[str], named: str, out: Console, *, as_json: bool) -> None:
     """Print the order's file."""
-    check_schema(url, settings)
-    async with reporting_unavailability(), await connected(url) as connection:
-        file = await opened_file(connection, await order_named(connection, named))
+    check_schema(urls.ledger, settings)
+    async with connected(urls) as connections:
+        file = await opened_file(connections, await order_named(connections, named))
     if as_json:
         out.print_json(as_json_text(document(file)))
         return
@@ -49,13 +47,13 @@ async def show_order(settings: Settings, url: str, named: str, out: Console, *, 
         out.print(part, highlight=False)
 
 
-async def retry_order(settings: Settings, url: str, named: str, out: Console, *, as_json: bool) -> None:
+async def retry_order(settings: Settings, urls: Homes[str], named: str, out: Console, *, as_json: bool) -> None:
     """End the rests of the order's entries; ends the command with 1 if there is nothing that a worker could do."""
-    check_schema(url, settings)
-    async with reporting_unavailability(), await connected(url) as connection:
-        id = await order_named(connection, named)
-        file = await opened_file(connection, id)
-        work = await rest_ended(connection, id)
+    check_schema(urls.ledger, settings)
+    async with connected(urls) as connections:
+        id = await order_named(connections, named)
+        file = await opened_file(connections, id)
+        work = await rest_ended(connections.ledger, id)
     at_hand = [each for each in work if each.due_at is None or each.hands is not Hands.FREE]
     if as_json:
         retried = [{**work_document(each), "rest_ended": each.hands is Hands.RESTING} for each in at_hand]
@@ -88,11 +86,6 @@ def _retried(work: WorkInHand) -> str:
 
 def _after(work: WorkInHand) -> str:
     return f"after {work.tries} {'try' if work.tries == 1 else 'tries'}" if work.tries else "and not tried yet"
-
-
-async def connected(url: str) -> AsyncConnection:
-    """A connection to look through."""
-    return await psycopg.AsyncConnection.connect(url, connect_timeout=5, autocommit=True)
 
 
 def shown(file: OrderFile, *, wide: bool) -> list[Any]:

@@ -7,6 +7,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 
 from adapters.cli.terminal import REFUSED, WRONG_USE, ended
+from adapters.postgres.homes import Homes
 from adapters.postgres.order_file import order_numbered
 from domain.order import ServiceOrder
 from domain.pricing import QuoteLine
@@ -16,7 +17,7 @@ _MISREAD: Final = str.maketrans("OIL", "011")
 _STAFF_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
 
-async def order_named(connection: AsyncConnection, text: str) -> UUID:
+async def order_named(homes: Homes[AsyncConnection], text: str) -> UUID:
     """The id of the order; ends the command if the text is neither an id nor a number, or nobody has that number."""
     try:
         return UUID(text)
@@ -24,7 +25,7 @@ async def order_named(connection: AsyncConnection, text: str) -> UUID:
         number = as_number(text)
     if number is None:
         ended(WRONG_USE, "ORDER is an order's id, or its number such as O-1A2B3-4C5D6.")
-    id = await order_numbered(connection, number)
+    id = await order_numbered(homes.read_models, number)
     if id is None:
         ended(REFUSED, f"There is no order with the number {number}.")
     return id

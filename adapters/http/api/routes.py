@@ -59,6 +59,7 @@ from adapters.http.problems import problem
 from adapters.ledger import Ledger
 from adapters.postgres.read_models import PAGE_AT_MOST
 from adapters.postgres.sight import seen, these_accounts
+from domain.account import BillingAccount
 from domain.envelope import Role
 from domain.order import OrderState
 from domain.pricing import totals
@@ -183,9 +184,7 @@ async def list_timeline(account_id: UUID, ledger: TheLedger, limit: Limit = 100,
 )
 async def preview_quote(account_id: UUID, body: PreviewBody, ledger: TheLedger) -> Response:
     """Price a cart; stores nothing and needs no Idempotency-Key."""
-    account = await ledger.queries.account(account_id)
-    if account is None:
-        raise NotFound(kind="BillingAccount", id=account_id)
+    account = (await ledger.events.load(account_id)).require(BillingAccount, account_id)
     cart = tuple(line.line for line in body.lines)
     lines = await ledger.quoting.preview(account_id, cart, await ledger.clock.now())
     sums, currency = totals(lines), account.currency

@@ -1,5 +1,6 @@
 """Where the pages of the sandbox are. They hand out tokens and show mail, so they answer to this machine alone."""
 
+from contextlib import AsyncExitStack
 from email.message import EmailMessage
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from adapters.ledger import Ledger
 from adapters.mail.sandbox import ReceivedMail
 from adapters.payments.sandbox import Movement, MovementKind
 from adapters.postgres.availability import reporting_unavailability
+from adapters.postgres.homes import Homes
 from adapters.postgres.ledger_status import latest_events, look
 
 _EVENTS_SHOWN = 20
@@ -36,8 +38,11 @@ def add_sandbox_pages(app: FastAPI) -> None:
 @_router.get("/")
 async def status(ledger: TheLedger) -> Response:
     """Where everything is and how far."""
-    async with reporting_unavailability(), ledger.pool.connection() as connection:
-        now, events = await look(connection), await latest_events(connection, _EVENTS_SHOWN)
+    async with reporting_unavailability(), AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(ledger.pool.connection())
+        elsewhere = ledger.pools.elsewhere
+        homes = Homes(connection, await stack.enter_async_context(elsewhere.connection()) if elsewhere else None)
+        now, events = await look(homes), await latest_events(homes, _EVENTS_SHOWN)
     numbers = await _account_numbers(ledger)
     people = await ledger.sandbox.identity.people()
     values = {
@@ -154,7 +159,7 @@ async def asset(name: str) -> Response:
 
 
 async def _account_numbers(ledger: Ledger) -> dict[str, str]:
-    async with reporting_unavailability(), ledger.pool.connection() as connection:
+    async with reporting_unavailability(), ledger.pools.read_models.connection() as connection:
         rows = await (await connection.execute("SELECT account_id, number FROM portal.accounts")).fetchall()
     return {str(id): number for id, number in rows}
 

@@ -30,6 +30,7 @@ from adapters.log.falling_back import FallingBack
 from adapters.mail.sandbox import SandboxMailer
 from adapters.metrics.meters import Meters
 from adapters.metrics.outside import timed
+from adapters.payments.card_form import SandboxCardForm
 from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres import read_database, schema
 from adapters.postgres.access_log import PostgresAccessLog
@@ -341,6 +342,7 @@ def _wired(
         ordering=Ordering(events, vault, payments, provisioning, vat_ids, rules, settings.terms_version),
         renewing=Renewing(events),
         sandbox=sandbox,
+        card_form=SandboxCardForm(),
         pool=pool,
         pools=pools,
         api_pools=api_pools,

@@ -16,6 +16,7 @@ from adapters.identity.tokens import TokenChecker
 from adapters.log.event_log import EventLog
 from adapters.mail.sandbox import SandboxMailer
 from adapters.metrics.meters import Meters
+from adapters.payments.card_form import CardForm
 from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres.access_log import PostgresAccessLog
 from adapters.postgres.event_store import PostgresEventStore
@@ -76,6 +77,7 @@ class Ledger:
     ordering: Ordering
     renewing: Renewing
     sandbox: Sandbox
+    card_form: CardForm
     pool: AsyncConnectionPool[AsyncConnection]
     pools: Homes[AsyncConnectionPool[AsyncConnection]]
     api_pools: Homes[AsyncConnectionPool[AsyncConnection]]

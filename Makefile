@@ -11,7 +11,7 @@ PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do \
 # KAFKA=1 or KAFKA=3: so many brokers on loopback; make wants the variable to be there, and not what it is.
 KAFKA_FOLDER := $(or $(DATA_FOLDER),.seatledger)/kafka
 UNIT := tests/domain tests/services tests/projections tests/contracts tests/cli tests/importing tests/simulation \
-    tests/reference tests/model domain services projections adapters
+    tests/reference tests/model tests/portal domain services projections adapters
 
 help:
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -61,6 +61,7 @@ async def _welcome(ledger: Ledger) -> list[Panel | Table | str]:
     base = f"http://{'localhost' if settings.host == '127.0.0.1' else settings.host}:{settings.port}"
     look = Table.grid(padding=(0, 2))
     for what, where in (
+        ("Corporate Billing Portal", f"{base}/portal"),
         ("status, people, events", f"{base}/"),
         ("mail inbox", f"{base}/sandbox/inbox"),
         ("gateways' own books", f"{base}/sandbox/books"),

@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from decimal import Decimal
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from io import BytesIO
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -26,12 +27,15 @@ _TIME_OF_DAY: Final = {"de": "{time} Uhr ({zone})"}
 _BASIS_POINT: Final = -4  # as a power of ten
 
 
-def _translations(code: str) -> NullTranslations:
+_LETTERS: Final = files("adapters.documents").joinpath("catalogues")
+
+
+def _translations(code: str, catalogue: Traversable) -> NullTranslations:
     if code == SOURCE:
         return NullTranslations()
     compiled = BytesIO()
-    with files("adapters.documents").joinpath("catalogues", f"{code}.po").open("rb") as catalogue:
-        write_mo(compiled, read_po(catalogue, locale=code, abort_invalid=True))
+    with catalogue.open("rb") as written:
+        write_mo(compiled, read_po(written, locale=code, abort_invalid=True))
     compiled.seek(0)
     return Translations(compiled)
 
@@ -39,9 +43,10 @@ def _translations(code: str) -> NullTranslations:
 class Language:
     """Words and formats of one locale. Amounts are minor units, rates basis points; no figure passes through float."""
 
-    def __init__(self, code: str) -> None:
-        """Read the catalogue. Raises FileNotFoundError for a language that has none."""
-        self.code, self.locale, self.translations = code, Locale.parse(code), _translations(code)
+    def __init__(self, code: str, catalogue: Traversable | None = None) -> None:
+        """Read the catalogue, None: that of the letters. Raises FileNotFoundError for a language that has none."""
+        self.code, self.locale = code, Locale.parse(code)
+        self.translations = _translations(code, catalogue or _LETTERS.joinpath(f"{code}.po"))
 
     def money(self, minor_units: int, currency: str) -> str:
         r"""The amount with its currency.
@@ -76,6 +81,15 @@ class Language:
         ('5. März 2026', 'March 5, 2026')
         """
         return format_date(day, "long", locale=self.locale)
+
+    def long_day_in(self, instant: datetime, time_zone: str) -> str:
+        """The day that it is at the instant there, in full.
+
+        >>> from datetime import UTC
+        >>> Language("en").long_day_in(datetime(2026, 3, 5, 23, 30, tzinfo=UTC), "Europe/Berlin")
+        'March 6, 2026'
+        """
+        return self.long_day(instant.astimezone(ZoneInfo(time_zone)).date())
 
     def time(self, instant: datetime, time_zone: str) -> str:
         r"""The time of day there and what the zone calls itself on that day.

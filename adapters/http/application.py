@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 
 from adapters.http import problems
 from adapters.http.api.documentation import document_with_examples
@@ -13,6 +13,7 @@ from adapters.http.api.settings_routes import account_settings
 from adapters.http.body_limit import BodyLimit
 from adapters.http.callers import TheLedger
 from adapters.http.deadline import Deadline
+from adapters.http.portal.application import portal
 from adapters.http.security_headers import SecurityHeaders
 from adapters.http.signing_in import SignInNeeded, signing_in, to_sign_in
 from adapters.http.unknown_at_first import UnknownAtFirst
@@ -54,6 +55,13 @@ def application(ledger: Ledger) -> FastAPI:
         app.include_router(routes)
 
     app.include_router(signing_in)
+    app.mount("/portal", portal(ledger))
+
+    @app.get("/portal", include_in_schema=False)
+    async def to_the_portal() -> Response:
+        """Whoever asks for the portal begins with the accounts that he may see."""
+        return RedirectResponse("/portal/accounts", 303)
+
     app.add_exception_handler(SignInNeeded, to_sign_in)
 
     @app.get("/healthz", tags=["operation"])

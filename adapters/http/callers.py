@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID, uuid4
 
 from fastapi import Depends, Header, HTTPException, Request
@@ -104,7 +104,7 @@ def asks(*operations: Operation) -> dict[str, Any]:
     return {_OPERATIONS: [operation.value for operation in operations]}
 
 
-async def permitted(request: Request, ledger: TheLedger, caller: TheCaller) -> Permission:
+async def permission_of(request: Request, ledger: Ledger, caller: Caller) -> Permission:
     """Ask the table for the route that was called. Raises NotFound, NotBillingAdmin or NotPermitted.
 
     Another tenant's id gets the same answer as one that nobody has.
@@ -140,11 +140,19 @@ async def _permitted_on(ledger: Ledger, caller: Caller, account_id: UUID, asked:
     must_be_permitted_on(caller, account_id, territory, *asked)
 
 
+async def permitted(request: Request, ledger: TheLedger, caller: TheCaller) -> Permission:
+    """What the bearer of the token may do on the route that he called: see `permission_of`."""
+    return await permission_of(request, ledger, caller)
+
+
 Permitted = Annotated[Permission, Depends(permitted)]
 
 
 class AskedRoute(APIRoute):
     """A route that asks the table before its handler runs; one without a row there can't be made."""
+
+    asking: ClassVar[Callable[..., Awaitable[Any]]] = staticmethod(permitted)
+    """The dependency that asks, for whoever can call this kind of route."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **described: Any) -> None:
         """See APIRoute. Raises TypeError without `openapi_extra=asks(...)`."""
@@ -152,7 +160,7 @@ class AskedRoute(APIRoute):
             message = f"{path}: say with openapi_extra=asks(...) which operations of the table this is"
             raise TypeError(message)
         # Last, so that what a query waits for is there by then.
-        described["dependencies"] = [*(described.get("dependencies") or ()), Depends(permitted)]
+        described["dependencies"] = [*(described.get("dependencies") or ()), Depends(self.asking)]
         super().__init__(path, endpoint, **described)
 
 

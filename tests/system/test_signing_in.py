@@ -399,7 +399,7 @@ async def _a_code_without_its_verifier_is_worth_nothing(client: httpx2.AsyncClie
 
 
 async def test_every_page_is_behind_a_session_or_is_one_of_these(portal: httpx2.AsyncClient) -> None:
-    open_to_all = {"/sign-in", "/sign-in/style.css", "/sign-in/callback"}
+    open_to_all = {"/sign-in", "/sign-in/callback"}
     pages = [route for route in signing_in.routes if isinstance(route, APIRoute)]
     assert {route.path for route in pages} > open_to_all
     for route in pages:

@@ -1,95 +1,54 @@
-"""The pages around signing in, in German and English; each says what to do next."""
+"""The pages around signing in, in the portal's frame; each says what to do next."""
 
 from collections.abc import Mapping
-from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fastapi import Request, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from adapters.http.problems import HELP
+from adapters.http.portal import viewing
+from adapters.http.portal.words import msgid, reader_of
 
-STYLE: Final = files("adapters.http.signing_in").joinpath("sign_in.css").read_bytes()
 
-_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-    "Vary": "Accept-Language, Cookie",
+class _Said(NamedTuple):
+    title: str
+    text: str
+
+
+_SAID: Final[Mapping[str, _Said]] = {
+    "away": _Said(
+        msgid("You can't sign in at the moment"),
+        msgid("The sign-in service does not answer. Please try again in a few minutes."),
+    ),
+    "started_anew": _Said(
+        msgid("Please sign in again"),
+        msgid("This sign-in took too long, was used before, or was begun in another browser."),
+    ),
+    "declined": _Said(msgid("You are not signed in"), msgid("The sign-in was broken off.")),
+    "unknown": _Said(
+        msgid("You have no access"), msgid("You are signed in, but nobody has given you access to this portal.")
+    ),
+    "no_account": _Said(
+        msgid("No account is assigned to you"), msgid("You are signed in, but there is no account that you may see.")
+    ),
+    "not_ours": _Said(
+        msgid("Nothing was done"),
+        msgid("The request did not come from this page, or belongs to an earlier sign-in. Open the page again."),
+    ),
+    "signed_out": _Said(msgid("You are signed out"), msgid("You can close this window.")),
+    "signed_in": _Said(msgid("You are signed in"), msgid("Your session ends at %(ends_at)s UTC at the latest.")),
 }
 
-_WORDS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
-    "de": {
-        "away": (
-            "Die Anmeldung ist zurzeit nicht möglich",
-            "Der Anmeldedienst antwortet nicht. Bitte versuchen Sie es in einigen Minuten noch einmal.",
-        ),
-        "started_anew": (
-            "Bitte melden Sie sich noch einmal an",
-            "Diese Anmeldung ist abgelaufen, wurde schon verwendet oder in einem anderen Browser begonnen.",
-        ),
-        "declined": ("Sie sind nicht angemeldet", "Die Anmeldung wurde abgebrochen."),
-        "unknown": (
-            "Sie haben keinen Zugang",
-            "Sie sind angemeldet, aber für dieses Portal nicht freigeschaltet.",
-        ),
-        "no_account": (
-            "Ihnen ist kein Kundenkonto zugeordnet",
-            "Sie sind angemeldet, können aber noch kein Kundenkonto sehen.",
-        ),
-        "not_ours": (
-            "Das wurde nicht ausgeführt",
-            "Die Anfrage kam nicht von dieser Seite oder gehört zu einer früheren Anmeldung. Öffnen Sie die Seite neu.",
-        ),
-        "signed_out": ("Sie sind abgemeldet", "Sie können dieses Fenster schließen."),
-        "signed_in": ("Sie sind angemeldet", "Ihre Sitzung endet spätestens um {ends_at} UTC."),
-        "buttons": ("Anmelden", "Abmelden"),
-        "everywhere": ("Überall abmelden", ""),
-        "help": ("Hilfe: Corporate Account Services", ""),
-    },
-    "en": {
-        "away": (
-            "You can't sign in at the moment",
-            "The sign-in service does not answer. Please try again in a few minutes.",
-        ),
-        "started_anew": (
-            "Please sign in again",
-            "This sign-in took too long, was used before, or was begun in another browser.",
-        ),
-        "declined": ("You are not signed in", "The sign-in was broken off."),
-        "unknown": ("You have no access", "You are signed in, but nobody has given you access to this portal."),
-        "no_account": ("No account is assigned to you", "You are signed in, but there is no account that you may see."),
-        "not_ours": (
-            "Nothing was done",
-            "The request did not come from this page, or belongs to an earlier sign-in. Open the page again.",
-        ),
-        "signed_out": ("You are signed out", "You can close this window."),
-        "signed_in": ("You are signed in", "Your session ends at {ends_at} UTC at the latest."),
-        "buttons": ("Sign in", "Sign out"),
-        "everywhere": ("Sign out everywhere", ""),
-        "help": ("Help: Corporate Account Services", ""),
-    },
-}
 
-_environment = Environment(
-    loader=PackageLoader("adapters.http.signing_in"), autoescape=True, undefined=StrictUndefined, auto_reload=False
-)
-
-
-def page(request: Request, what: str, status: int = 200, **values: Any) -> Response:
-    """A page that tells this; `csrf_token` among the values: somebody is signed in, and may sign out."""
-    language = "de" if request.headers.get("Accept-Language", "").strip().lower().startswith("de") else "en"
-    words = _WORDS[language]
-    title, text = words[what]
-    html = _environment.get_template("page.html.j2").render(
-        language=language,
-        title=title,
-        text=text.format(**values),
-        sign_in=words["buttons"][0],
-        sign_out=words["buttons"][1],
-        everywhere=words["everywhere"][0],
-        help=words["help"][0],
-        help_url=HELP["url"],
-        csrf_token=values.get("csrf_token"),
+def page(request: Request, what: str, status: int = 200, csrf_token: str | None = None, **facts: Any) -> Response:
+    """A page that tells this; with a `csrf_token` somebody is signed in, and may sign out."""
+    reader = reader_of(request)
+    said = _SAID[what]
+    return viewing.page(
+        request,
+        "signing_in",
+        reader,
+        status,
+        csrf_token=csrf_token,
+        title=reader.said(said.title),
+        text=reader.said(said.text, **facts),
     )
-    return Response(html, status, _HEADERS, "text/html")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from adapters.http.callers import TheLedger
-from adapters.http.signing_in.pages import STYLE, page
+from adapters.http.signing_in.pages import page
 from adapters.http.signing_in.session import (
     SESSION,
     SIGN_IN,
@@ -48,12 +48,6 @@ async def sign_in(request: Request, ledger: TheLedger, to: Text = None) -> Respo
     response = RedirectResponse(begun.url, _SEE_OTHER, {"Cache-Control": "no-store"})
     put(response, SIGN_IN, browser, SIGN_IN_SECONDS)
     return response
-
-
-@signing_in.get("/sign-in/style.css")
-async def style() -> Response:
-    """How these pages look."""
-    return Response(STYLE, media_type="text/css")
 
 
 @signing_in.get("/sign-in/callback")

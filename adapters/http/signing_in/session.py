@@ -32,6 +32,10 @@ class NotOurForm(Exception):
     """The form was sent by another site, or belongs to another session."""
 
 
+class FormOfAnotherSession(NotOurForm):
+    """The form is one of ours, made for an earlier sign-in or for somebody else."""
+
+
 def secret_in(request: Request, cookie: str) -> str | None:
     """The cookie's secret, if it is one of ours; what another version or anybody else put there is none."""
     value = request.cookies.get(cookie, "")
@@ -62,15 +66,17 @@ TheSession = Annotated[Session, Depends(session_of)]
 
 
 def must_be_our_form(request: Request, session: Session, csrf_token: str) -> None:
-    """Raise NotOurForm unless it was sent from our own origin, with the token of this session."""
+    """Raise NotOurForm unless it was sent from our own origin, FormOfAnotherSession without this session's token."""
     origin = request.headers.get("Origin")
     from_here = (
         origin == request.app.state.ledger.settings.origin
         if origin
         else request.headers.get("Sec-Fetch-Site") == "same-origin"
     )
-    if not from_here or not secrets.compare_digest(csrf_token.encode(), session.csrf_token.encode()):
+    if not from_here:
         raise NotOurForm
+    if not secrets.compare_digest(csrf_token.encode(), session.csrf_token.encode()):
+        raise FormOfAnotherSession
 
 
 def relative(path: str | None, otherwise: str) -> str:

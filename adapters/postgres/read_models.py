@@ -96,7 +96,8 @@ FROM entries AS entry
 LEFT JOIN portal.accounts AS account ON account.account_id = entry.account_id
 LEFT JOIN portal.orders AS ordered ON ordered.order_id = entry.subject_id
 LEFT JOIN portal.quotes AS quote ON quote.quote_id = entry.subject_id
-WHERE %(first)s::int8 IS NULL OR (entry.position, entry.entry_id) > (%(first)s::int8, %(second)s::uuid)
+WHERE (%(account)s::uuid IS NULL OR entry.account_id = %(account)s::uuid)
+  AND (%(first)s::int8 IS NULL OR (entry.position, entry.entry_id) > (%(first)s::int8, %(second)s::uuid))
 ORDER BY entry.position, entry.entry_id LIMIT %(limit)s
 """
 
@@ -276,9 +277,12 @@ class PortalQueries:
         """The subscription's row as a stream version made it."""
         return await self._as_of(subscriptions, id, version)
 
-    async def care(self, limit: int, cursor: str | None) -> PageOf[CareEntry]:
-        """The care list, oldest first, with the numbers that people go by. Raises CursorInvalid."""
-        return await care_page(self._pool, limit, cursor)
+    async def care(self, limit: int, cursor: str | None, account: UUID | None = None) -> PageOf[CareEntry]:
+        """The care list, all of it or an account's, oldest first, with the numbers that people go by.
+
+        Raises CursorInvalid.
+        """
+        return await care_page(self._pool, limit, cursor, account)
 
     async def order_as_of(self, id: UUID, version: int) -> OrderRow:
         """The order's row as a stream version made it."""
@@ -344,10 +348,12 @@ def _by_itself(event: LedgerEvent) -> Recorded:
     )
 
 
-async def care_page(pool: AsyncConnectionPool[AsyncConnection], limit: int, cursor: str | None) -> PageOf[CareEntry]:
+async def care_page(
+    pool: AsyncConnectionPool[AsyncConnection], limit: int, cursor: str | None, account: UUID | None = None
+) -> PageOf[CareEntry]:
     """A page of the care list, oldest first, for those who have no more than a pool. Raises CursorInvalid."""
     position, entry_id = _cursor_read(cursor, _number)
-    parameters = {"first": position, "second": entry_id, "limit": limit + 1}
+    parameters = {"first": position, "second": entry_id, "limit": limit + 1, "account": account}
     async with (
         reporting_unavailability(),
         seeing(pool) as connection,

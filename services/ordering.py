@@ -28,7 +28,15 @@ from services.ports import (
     VatIdFormat,
     Vault,
 )
-from services.vault_records import Address, Contact, GatewayToken, PurchaseOrder, RequestContext, VaultRecord
+from services.vault_records import (
+    Address,
+    Contact,
+    GatewayToken,
+    PurchaseOrder,
+    RequestContext,
+    ReviewedPage,
+    VaultRecord,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +72,14 @@ class _Placeable:
 
 @dataclass(frozen=True, slots=True)
 class PlaceServiceOrder:
-    """The admin reviewed the order at `version` and places it. `page_digest`: hex SHA-256 of the page shown."""
+    """The admin reviewed the order at `version` and places it. `page` is what he was shown, if it was a page."""
 
     order_id: UUID
     version: int
     terms_version: str
     po_number: str | None
     request_context: RequestContext
-    page_digest: str | None = None
+    page: ReviewedPage | None = None
 
 
 class Ordering:
@@ -204,23 +212,26 @@ class Ordering:
             account, quote, lines, method = now.account, now.quote, now.reviewed.lines, now.reviewed.payment_method
             quote.accept(order.id, context.now)
             account.close_quote(quote.id, context.now)
-            vault = self._seal_placing(command, order)
+            asked_from = self._only(order, command.request_context)
+            number = self._only(order, PurchaseOrder(number=command.po_number)) if command.po_number else None
+            page = self._only(order, command.page) if command.page else None
             order.place(
                 lines,
                 method,
                 command.terms_version,
-                vault[1].reference if len(vault) > 1 else None,
-                vault[0].reference,
-                command.page_digest,
+                number.reference if number else None,
+                asked_from.reference,
+                command.page.digest if command.page else None,
                 context.now + PROCESSING_TIME,
                 context.now,
+                page.reference if page else None,
             )
             day = business_day(context.now, quote.time_zone)
-            subscriptions = now.subscriptions
-            for line, subscription in zip(lines, subscriptions, strict=True):
+            for line, subscription in zip(lines, now.subscriptions, strict=True):
                 subscription.order_seats(order.id, quote.id, line.seats_to_add, day, context.now)
+            vault = [each for each in (asked_from, number, page) if each]
             return await self._events.append(
-                order, quote, account, *subscriptions, context=context, vault=vault, result=order
+                order, quote, account, *now.subscriptions, context=context, vault=vault, result=order
             )
 
         return await decided(attempt)
@@ -317,14 +328,9 @@ class Ordering:
 
         return await decided(attempt)
 
-    def _seal_placing(self, command: PlaceServiceOrder, order: ServiceOrder) -> list[SealedRecord]:
-        sealed = [
-            self._vault.seal(vault_id(order.id, RequestContext.KIND), 1, order.account_id, command.request_context)
-        ]
-        if command.po_number:
-            purchase_order = PurchaseOrder(number=command.po_number)
-            sealed.append(self._vault.seal(vault_id(order.id, PurchaseOrder.KIND), 1, order.account_id, purchase_order))
-        return sealed
+    def _only(self, order: ServiceOrder, record: VaultRecord) -> SealedRecord:
+        """The record as the one that the order ever has of its kind."""
+        return self._vault.seal(vault_id(order.id, record.KIND), 1, order.account_id, record)
 
     def _sealed(
         self, order: ServiceOrder, kind: str, before: VaultReference | None, record: VaultRecord

@@ -1,5 +1,6 @@
 """From the quote to the placed order."""
 
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from domain.account import BillingAccount, RestrictionReason
 from domain.identifiers import order_id
-from domain.order import PROCESSING_TIME, OrderState
+from domain.order import PROCESSING_TIME, OrderState, ServiceOrder
 from domain.quote import CartLine, Quote, QuoteOrigin, QuoteState
 from domain.refusals import (
     Conflict,
@@ -25,7 +26,7 @@ from domain.refusals import (
 from domain.subscription import Subscription
 from services.ordering import ChangeOrderDetails
 from services.quoting import IssueQuote
-from services.vault_records import PurchaseOrder, RequestContext
+from services.vault_records import PurchaseOrder, RequestContext, ReviewedPage
 from tests.world import ACCOUNT, ADDRESS, ASSIST, JONAS, MEETING, OPERATOR, REP, TERMS, World, all_of, succeeded
 
 
@@ -99,6 +100,16 @@ async def test_what_is_reviewed_is_what_is_placed(world: World) -> None:
     await world.ordering.place(world.placing(order.id, reviewed.version), world.context())
     placed = await world.order(order.id)
     assert (placed.lines, placed.details.payment_method) == (reviewed.lines, reviewed.payment_method)
+
+
+async def test_the_page_that_was_shown_is_kept_and_the_order_says_which(world: World) -> None:
+    order = await world.prepared()
+    page = ReviewedPage(locale="de", html="<p>Serviceauftrag</p>")
+    await world.ordering.place(world.placing(order.id, order.version, page=page), world.context())
+    [placed] = [each.event for each in world.events.recorded if isinstance(each.event, ServiceOrder.OrderPlaced)]
+    assert placed.page is not None
+    assert (await world.events.read([placed.page]))[placed.page] == page
+    assert placed.page_digest == hashlib.sha256(page.html.encode()).hexdigest()
 
 
 async def test_what_can_not_be_placed_can_not_be_reviewed(world: World) -> None:

@@ -5,8 +5,8 @@ from typing import Final
 from fastapi import APIRouter, Response
 
 from adapters.http.callers import asks
-from adapters.http.portal.care import MATTERS, age
 from adapters.http.portal.cards import kept
+from adapters.http.portal.care import MATTERS
 from adapters.http.portal.forms import TheForm
 from adapters.http.portal.refusals import Complaint
 from adapters.http.portal.settings import version_of
@@ -43,7 +43,7 @@ async def show_overview(visit: AVisit) -> Response:
         orders=(await queries.orders(account.account_id, _LAST_ORDERS, None)).items,
         entries=(await queries.care(_ENTRIES, None, account.account_id)).items if listed else None,
         matters=MATTERS,
-        age=lambda since: age(since, now, visit.reader),
+        age=lambda since: visit.reader.duration(now - since),
     )
 
 

@@ -50,7 +50,6 @@ async def choose_account(visit: AVisit, cursor: Cursor = None, named: Sought = "
         page=page,
         names=names,
         first=cursor is None,
-        searches=SEES[caller.actor.role] is not Sight.NAMED,
         named=named,
         territory=territory,
         here=_found_at(named, territory),
@@ -65,5 +64,4 @@ def _found_at(named: str, territory: str) -> str:
 @accounts.get("/accounts/{account_id}", openapi_extra=asks(Operation.VIEW_ACCOUNTS))
 async def open_account(visit: AVisit) -> Response:
     """Its own people begin with an account's subscriptions, staff with what there is to know of it."""
-    is_staff = SEES[visit.session.caller.actor.role] is not Sight.NAMED
-    return see(f"/accounts/{visit.account.account_id}/{'overview' if is_staff else 'subscriptions'}")
+    return see(f"/accounts/{visit.account.account_id}/{'overview' if visit.is_staff else 'subscriptions'}")

@@ -1,11 +1,9 @@
 """What Corporate Account Services has to look at: the care list, oldest first, and closing an entry of it."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from babel.dates import format_timedelta
 from fastapi import APIRouter, Response
 
 from adapters.http.callers import asks
@@ -14,7 +12,7 @@ from adapters.http.portal.forms import TheForm
 from adapters.http.portal.order_acts import order_of
 from adapters.http.portal.refusals import Complaint
 from adapters.http.portal.visiting import AVisit, PortalRoute, see
-from adapters.http.portal.words import Reader, msgid
+from adapters.http.portal.words import msgid
 from domain.care import Care
 from services.authorisation import Operation
 from services.ports import CommandContext, Outcome
@@ -87,11 +85,6 @@ MATTERS: Final[Mapping[Care, Matter]] = {
 """What the list says of each kind; domain.care says it to programs."""
 
 
-def age(since: datetime, now: datetime, reader: Reader) -> str:
-    """How long ago, in one unit: people look for what is oldest, not for seconds."""
-    return format_timedelta(now - since, granularity="minute", threshold=1.5, locale=reader.language.locale)
-
-
 @care.get("/care", openapi_extra=asks(Operation.VIEW_CARE))
 async def show_care(visit: AVisit, cursor: Cursor = None) -> Response:
     """The list."""
@@ -102,7 +95,7 @@ async def show_care(visit: AVisit, cursor: Cursor = None) -> Response:
         page=page,
         first=cursor is None,
         matters=MATTERS,
-        age=lambda since: age(since, now, visit.reader),
+        age=lambda since: visit.reader.duration(now - since),
     )
 
 

@@ -14,8 +14,8 @@ from adapters.http.portal.cart import SEATS
 from adapters.http.portal.forms import Sent, TheForm
 from adapters.http.portal.refusals import Complaint, complaint_about
 from adapters.http.portal.subscriptions import takes_seats
-from adapters.http.portal.visiting import AVisit, PortalRoute, Visit, see
 from adapters.http.portal.viewing import product_title
+from adapters.http.portal.visiting import AVisit, PortalRoute, Visit, see
 from adapters.http.portal.words import msgid
 from adapters.postgres.read_models import PAGE_AT_MOST
 from domain.calendar import business_day, first_instant

@@ -1,6 +1,5 @@
 """An order with every event that made it what it is, and what caused each."""
 
-from dataclasses import fields
 from datetime import date, datetime
 from enum import Enum
 from typing import Final, NamedTuple
@@ -61,8 +60,8 @@ async def show_events(order_id: UUID, visit: AVisit) -> Response:
 
 
 def plain(event: LedgerEvent) -> list[tuple[str, str]]:
-    """The event's own fields that are one value each; what has parts, as lines and references to the vault, is left out."""
-    values = ((each.name, getattr(event, each.name)) for each in fields(event) if each.name not in _ENVELOPE)
+    """The event's own fields that are one value each: without lines, and without references to the vault."""
+    values = ((name, value) for name, value in vars(event).items() if name not in _ENVELOPE)
     return [(name, _said(value)) for name, value in values if isinstance(value, str | int | UUID | date | Enum)]
 
 

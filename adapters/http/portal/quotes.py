@@ -9,11 +9,10 @@ from adapters.http.callers import asks
 from adapters.http.portal.accounts import Cursor
 from adapters.http.portal.cart import as_query
 from adapters.http.portal.forms import TheForm
+from adapters.http.portal.quote_review import quote_of
 from adapters.http.portal.refusals import Complaint
-from adapters.http.portal.visiting import AVisit, PortalRoute, Visit, see
+from adapters.http.portal.visiting import AVisit, PortalRoute, see
 from domain.quote import QuoteState
-from domain.refusals import NotFound
-from projections.portal import QuoteRow
 from services.authorisation import Operation
 from services.ports import CommandContext, Outcome
 
@@ -42,7 +41,7 @@ async def list_quotes(visit: AVisit, cursor: Cursor = None) -> Response:
 @quotes.get("/quotes/{quote_id}/decline", openapi_extra=asks(Operation.DECLINE_QUOTE))
 async def ask_before_declining(quote_id: UUID, visit: AVisit) -> Response:
     """What is lost, before it is."""
-    return visit.page("decline", quote=await _quote(visit, quote_id))
+    return visit.page("decline", quote=await quote_of(visit, quote_id))
 
 
 @quotes.post("/quotes/{quote_id}/decline", openapi_extra=asks(Operation.DECLINE_QUOTE))
@@ -54,12 +53,5 @@ async def decline(quote_id: UUID, visit: AVisit, form: TheForm) -> Response:
 
     outcome = await visit.attempted(form, execute)
     if isinstance(outcome, Complaint):
-        return visit.page("decline", 409, quote=await _quote(visit, quote_id), complaints=[outcome])
+        return visit.page("decline", 409, quote=await quote_of(visit, quote_id), complaints=[outcome])
     return see(f"/accounts/{visit.account.account_id}/quotes", outcome)
-
-
-async def _quote(visit: Visit, id: UUID) -> QuoteRow:
-    row = await visit.ledger.queries.quote(id)
-    if row is None:
-        raise NotFound(kind="Quote", id=id)
-    return row

@@ -24,8 +24,15 @@ _CONTACT: Final = ("name", "email", "phone")
 _ADDRESS: Final = ("street", "postal_code", "city", "region", "country")
 _NO_LANGUAGE: Final = msgid("Choose a language.")
 _NO_TIME_ZONE: Final = msgid("Choose a time zone.")
-_NO_COUNTRIES: Final = frozenset({"EU", "EZ", "UN", "XA", "XB", "XK", "QO", "ZZ", "AC", "CP", "CQ", "DG", "EA", "IC", "TA"})
+_NO_COUNTRIES: Final = frozenset(
+    ["AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "XK", "ZZ"]
+)
 """What CLDR names beside the countries of ISO 3166."""
+
+_CONTINENTS_AND_OCEANS: Final = tuple(
+    f"{each}/"
+    for each in ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+)
 
 Command = Callable[[CommandContext], Awaitable[Outcome]]
 
@@ -41,8 +48,7 @@ def countries(code: str) -> list[tuple[str, str]]:
 @cache
 def time_zones() -> list[tuple[str, str]]:
     """The zones that people live in: the names with a place, not those that stand for an offset or an old name."""
-    inhabited = ("Africa/", "America/", "Antarctica/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/")
-    names = [*sorted(each for each in available_timezones() if each.startswith(inhabited)), "UTC"]
+    names = [*sorted(each for each in available_timezones() if each.startswith(_CONTINENTS_AND_OCEANS)), "UTC"]
     return [(each, each.replace("_", " ")) for each in names]
 
 
@@ -59,12 +65,14 @@ async def change_locale(visit: AVisit, form: TheForm) -> Response:
     wrong = [] if code in LANGUAGES else [Complaint(visit.reader.said(_NO_LANGUAGE), "language")]
     if zone not in available_timezones():
         wrong.append(Complaint(visit.reader.said(_NO_TIME_ZONE), "time_zone"))
+    if wrong:
+        return await _page(visit, form, *wrong)
 
     async def execute(context: CommandContext) -> Outcome:
         account_id = visit.account.account_id
         return await visit.ledger.accounts.change_locale(account_id, code, zone, context, version_of(form))
 
-    return await _changed(visit, form, wrong, execute)
+    return await _changed(visit, form, execute)
 
 
 @settings.post("/accounts/{account_id}/settings/contact", openapi_extra=asks(Operation.CHANGE_ACCOUNT))
@@ -72,12 +80,14 @@ async def change_contact(visit: AVisit, form: TheForm) -> Response:
     """Send receipts and notices to another person from now on."""
     typed = {name: form.text(name) for name in _CONTACT} | {"phone": form.text("phone") or None}
     contact = taken(lambda: BillingContactBody.model_validate(typed).contact, visit.reader)
+    if isinstance(contact, list):
+        return await _page(visit, form, *contact)
 
     async def execute(context: CommandContext) -> Outcome:
         account_id = visit.account.account_id
         return await visit.ledger.accounts.change_billing_contact(account_id, contact, context, version_of(form))
 
-    return await _changed(visit, form, contact if isinstance(contact, list) else [], execute)
+    return await _changed(visit, form, execute)
 
 
 @settings.post("/accounts/{account_id}/settings/address", openapi_extra=asks(Operation.CHANGE_ACCOUNT))
@@ -85,18 +95,18 @@ async def change_address(visit: AVisit, form: TheForm) -> Response:
     """Bill to another address from now on."""
     typed = {name: form.text(name) for name in _ADDRESS} | {"region": form.text("region") or None}
     address = taken(lambda: BillingAddressBody.model_validate(typed).address, visit.reader)
+    if isinstance(address, list):
+        return await _page(visit, form, *address)
 
     async def execute(context: CommandContext) -> Outcome:
         account_id = visit.account.account_id
         return await visit.ledger.accounts.change_billing_address(account_id, address, context, version_of(form))
 
-    return await _changed(visit, form, address if isinstance(address, list) else [], execute)
+    return await _changed(visit, form, execute)
 
 
-async def _changed(visit: Visit, form: Sent, wrong: list[Complaint], execute: Command) -> Response:
-    """Back to the settings, which show it; or what is wrong, and what was typed."""
-    if wrong:
-        return await _page(visit, form, *wrong)
+async def _changed(visit: Visit, form: Sent, execute: Command) -> Response:
+    """Back to the settings, which show it; or why not, and what was typed."""
     outcome = await visit.attempted(form, execute)
     if isinstance(outcome, Complaint):
         return await _page(visit, form, outcome)

@@ -72,6 +72,19 @@ HAPPENINGS: Final[Mapping[str, str]] = {
 }
 """By the event's stored name."""
 
+BESIDE: Final = frozenset(
+    {
+        "OpenQuoteChanged.v1",
+        "SeatsRequested.v1",
+        "SeatChangeOrdered.v1",
+        "OrderLineProvisioned.v1",
+        "OrderLineRejected.v1",
+        "SeatChangeReleaseBegun.v1",
+        "QuoteAccepted.v1",
+    }
+)
+"""What follows from something else that is recorded at the same time."""
+
 PEOPLE: Final[Mapping[Role, str]] = {
     Role.BILLING_ADMIN: msgid("A billing admin"),
     Role.SALES_REP: msgid("Sales"),

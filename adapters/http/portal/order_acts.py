@@ -40,6 +40,14 @@ _NO_REASON: Final = msgid("Choose a reason.")
 _NO_LINE: Final = msgid("Choose whose seats are released.")
 _NO_AMOUNT: Final = msgid("Enter an amount from %(least)s to %(most)s.")
 
+PAGES: Final = {
+    OrderCommand.CANCEL: "cancel",
+    OrderCommand.RELEASE: "release",
+    OrderCommand.REFUND: "refund",
+    OrderCommand.RESEND_RECEIPT: "resend",
+}
+"""The address of each, after the order's."""
+
 Command = Callable[[CommandContext], Awaitable[Outcome]]
 
 
@@ -155,6 +163,7 @@ async def _page(
         422 if complaints else 200,
         order=order,
         act=act.value,
+        page=PAGES[act],
         possible=act in order.possible,
         charged=totals(order.provisioned_lines).gross,
         reasons=[(code, visit.reader.said(text)) for code, text in reasons.items()],

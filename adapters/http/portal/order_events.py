@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 
 from adapters.http.callers import asks
 from adapters.http.portal.happenings import happened, who
-from adapters.http.portal.order_acts import order_of
+from adapters.http.portal.order_acts import PAGES, order_of
 from adapters.http.portal.visiting import AVisit, PortalRoute
 from adapters.postgres.order_history import order_history
 from domain.envelope import Recorded
@@ -21,12 +21,12 @@ from services.authorisation import Operation
 order_events = APIRouter(route_class=PortalRoute)
 
 ACTS: Final = {
-    OrderCommand.CANCEL: ("cancel", Operation.CANCEL_ORDER),
-    OrderCommand.RELEASE: ("release", Operation.RELEASE_SEATS),
-    OrderCommand.REFUND: ("refund", Operation.REFUND_ORDER),
-    OrderCommand.RESEND_RECEIPT: ("resend", Operation.RESEND_RECEIPT),
+    OrderCommand.CANCEL: Operation.CANCEL_ORDER,
+    OrderCommand.RELEASE: Operation.RELEASE_SEATS,
+    OrderCommand.REFUND: Operation.REFUND_ORDER,
+    OrderCommand.RESEND_RECEIPT: Operation.RESEND_RECEIPT,
 }
-"""What staff can do about an order: the page that asks before, and who may."""
+"""What staff can do about an order, and who may."""
 
 _ENVELOPE: Final = {"originator_id", "originator_version", "timestamp", "originator_topic"}
 
@@ -47,12 +47,12 @@ async def show_events(order_id: UUID, visit: AVisit) -> Response:
     subscriptions = [line.subscription_id for line in order.lines]
     history = await order_history(visit.ledger.pool, order_id, order.quote_id, subscriptions)
     by_id = {each.event_id: each for each in history}
-    possible = [(page, code) for code, (page, needed) in ACTS.items() if code in order.possible and needed in visit.may]
+    acts = [PAGES[act] for act, needed in ACTS.items() if act in order.possible and needed in visit.may]
     return visit.page(
         "order_events",
         order=order,
         shown=[Shown(each, topic_of(each.event), plain(each.event), by_id.get(each.causation_id)) for each in history],
-        acts=possible,
+        acts=acts,
         happened=happened,
         who=who,
         me=visit.session.caller.actor.id,

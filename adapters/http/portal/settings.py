@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any, Final
+from unicodedata import combining, normalize
 from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Response
@@ -42,7 +43,12 @@ def countries(code: str) -> list[tuple[str, str]]:
     """Codes and names of all countries, by name, in one of LANGUAGES."""
     names = language(code).locale.territories
     there = [(each, name) for each, name in names.items() if len(each) == 2 and each.isalpha()]  # noqa: PLR2004 -- ISO
-    return sorted((each for each in there if each[0] not in _NO_COUNTRIES), key=lambda each: each[1])
+    return sorted((each for each in there if each[0] not in _NO_COUNTRIES), key=lambda each: _letters(each[1]))
+
+
+def _letters(name: str) -> str:
+    """What a name is sorted by: Ö stands with O, as in a German or English list."""
+    return "".join(each for each in normalize("NFKD", name).casefold() if not combining(each))
 
 
 @cache

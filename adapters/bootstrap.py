@@ -28,6 +28,7 @@ from adapters.log.direct import DirectLog
 from adapters.log.event_log import EventLog, LogUnavailable
 from adapters.log.falling_back import FallingBack
 from adapters.mail.sandbox import SandboxMailer
+from adapters.payments.card_form import SandboxCardForm
 from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres import schema
 from adapters.postgres.access_log import PostgresAccessLog
@@ -281,6 +282,7 @@ def _wired(
         ),
         renewing=Renewing(events),
         sandbox=sandbox,
+        card_form=SandboxCardForm(),
         pool=pool,
         log=log,
         wakeups=wakeups,

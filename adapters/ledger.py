@@ -15,6 +15,7 @@ from adapters.identity.sandbox import SandboxIdentity
 from adapters.identity.tokens import TokenChecker
 from adapters.log.event_log import EventLog
 from adapters.mail.sandbox import SandboxMailer
+from adapters.payments.card_form import CardForm
 from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres.access_log import PostgresAccessLog
 from adapters.postgres.event_store import PostgresEventStore
@@ -72,6 +73,7 @@ class Ledger:
     ordering: Ordering
     renewing: Renewing
     sandbox: Sandbox
+    card_form: CardForm
     pool: AsyncConnectionPool[AsyncConnection]
     log: EventLog
     wakeups: Wakeups

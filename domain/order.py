@@ -134,7 +134,7 @@ class ServiceOrder(LedgerAggregate):
         details: OrderDetails
 
     class OrderPlaced(Event):
-        """Place Service Order: these lines will be charged. `page_digest`: of the page shown, if one was."""
+        """Place Service Order: these lines will be charged. `page` is the review that was shown, if one was."""
 
         TOPIC = "OrderPlaced.v1"
         quote_id: UUID
@@ -150,6 +150,7 @@ class ServiceOrder(LedgerAggregate):
         locale: str
         page_digest: str | None
         due_at: datetime
+        page: VaultReference | None = None
 
     class PaymentAttemptStarted(Event):
         """An unconfirmed intent exists at the gateway; from here on only this one is ever confirmed for the attempt."""
@@ -540,6 +541,7 @@ class ServiceOrder(LedgerAggregate):
         page_digest: str | None,
         due_at: datetime,
         at: datetime,
+        page: VaultReference | None = None,
     ) -> None:
         """Place Service Order: from here on a worker carries it out."""
         self.must_be_prepared()
@@ -557,6 +559,7 @@ class ServiceOrder(LedgerAggregate):
             locale=self.locale,
             page_digest=page_digest,
             due_at=due_at,
+            page=page,
             timestamp=at,
         )
 
@@ -884,6 +887,7 @@ class ServiceOrder(LedgerAggregate):
         locale: str,
         page_digest: str | None,
         due_at: datetime,
+        page: VaultReference | None,
         timestamp: datetime,
     ) -> None:
         self.state, self.lines, self.payment_method, self.due_at = OrderState.PLACED, lines, payment_method, due_at

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID, uuid5
 
 from domain.account import BillingAccount
@@ -9,6 +10,7 @@ from domain.calendar import business_day
 from domain.identifiers import document_number, order_id, vault_id
 from domain.order import PROCESSING_TIME, OrderDetails, ServiceOrder
 from domain.personal_data import PaymentMethod, VaultReference
+from domain.pricing import QuoteLine
 from domain.quote import Quote, QuoteOrigin, QuotingRules
 from domain.refusals import NoAutomaticPaymentMethod, QuoteChanged, TermsVersionUnknown
 from domain.subscription import Subscription
@@ -16,6 +18,7 @@ from services.accounts import payment_method
 from services.deciding import decided
 from services.fulfilment import given_up, made_intent
 from services.ports import (
+    CardDescription,
     CommandContext,
     EventStore,
     Outcome,
@@ -25,19 +28,58 @@ from services.ports import (
     VatIdFormat,
     Vault,
 )
-from services.vault_records import Address, Contact, GatewayToken, PurchaseOrder, RequestContext, VaultRecord
+from services.vault_records import (
+    Address,
+    Contact,
+    GatewayToken,
+    PurchaseOrder,
+    RequestContext,
+    ReviewedPage,
+    VaultRecord,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeOrderDetails:
+    """What is changed of the order at `version`; None leaves a part as it is. `card_token` is the gateway's."""
+
+    order_id: UUID
+    version: int
+    admin_contact: Contact | None = None
+    billing_address: Address | None = None
+    card_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedOrder:
+    """What the admin sees before he places the order at `version`: the very lines and card that it would have."""
+
+    order_id: UUID
+    version: int
+    lines: tuple[QuoteLine, ...]
+    payment_method: PaymentMethod
+    details: OrderDetails
+    terms_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Placeable:
+    account: BillingAccount
+    quote: Quote
+    subscriptions: list[Subscription]
+    reviewed: ReviewedOrder
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceServiceOrder:
-    """The admin reviewed the order at `version` and places it. `page_digest`: hex SHA-256 of the page shown."""
+    """The admin reviewed the order at `version` and places it. `page` is what he was shown, if it was a page."""
 
     order_id: UUID
     version: int
     terms_version: str
     po_number: str | None
     request_context: RequestContext
-    page_digest: str | None = None
+    page: ReviewedPage | None = None
 
 
 class Ordering:
@@ -98,36 +140,62 @@ class Ordering:
 
     async def change_admin_contact(self, id: UUID, version: int, contact: Contact, context: CommandContext) -> Outcome:
         """Name the admin who gets a seat of each product on the quote."""
-
-        def changed(order: ServiceOrder) -> tuple[SealedRecord, OrderDetails]:
-            sealed = self._sealed(order, "admin_contact", order.details.admin_contact, contact)
-            return sealed, replace(order.details, admin_contact=sealed.reference)
-
-        return await self._change(id, version, changed, context)
+        return await self.change_details(ChangeOrderDetails(id, version, admin_contact=contact), context)
 
     async def change_billing_address(
         self, id: UUID, version: int, address: Address, context: CommandContext
     ) -> Outcome:
-        """Bill this order to another address of the country that the quote's tax was made for."""
-
-        def changed(order: ServiceOrder) -> tuple[SealedRecord, OrderDetails]:
-            if address.country != order.lines[0].tax_country:
-                raise QuoteChanged(quote_id=order.quote_id, reason="tax country")
-            sealed = self._sealed(order, Address.KIND, order.details.billing_address, address)
-            return sealed, replace(order.details, billing_address=sealed.reference)
-
-        return await self._change(id, version, changed, context)
+        """Bill this order to another address."""
+        return await self.change_details(ChangeOrderDetails(id, version, billing_address=address), context)
 
     async def change_payment_method(self, id: UUID, version: int, token: str, context: CommandContext) -> Outcome:
-        """Pay this order with the card behind a gateway token; allowed after a decline, too."""
-        card = await self._payments.card(token)
+        """Pay this order with the card behind a gateway token."""
+        return await self.change_details(ChangeOrderDetails(id, version, card_token=token), context)
 
-        def changed(order: ServiceOrder) -> tuple[SealedRecord, OrderDetails]:
-            before = order.details.payment_method.token if order.details.payment_method else None
-            sealed = self._sealed(order, GatewayToken.KIND, before, GatewayToken(token=token))
-            return sealed, replace(order.details, payment_method=payment_method(sealed.reference, card))
+    async def change_details(self, command: ChangeOrderDetails, context: CommandContext) -> Outcome:
+        """Change who becomes admin, where is billed to and which card pays, as one fact.
 
-        return await self._change(id, version, changed, context)
+        Another card is allowed after a decline, too. Raises QuoteChanged for an address in another country than the
+        one that the quote's tax was made for.
+        """
+        card = await self._payments.card(command.card_token) if command.card_token else None
+
+        async def attempt() -> Outcome:
+            streams = await self._events.load(command.order_id, context=context)
+            if streams.done:
+                return streams.done
+            order = streams.require(ServiceOrder, command.order_id)
+            order.must_be_at(command.version)
+            details = order.details
+            sealed: list[SealedRecord] = []
+            if command.admin_contact:
+                contact = self._sealed(order, "admin_contact", details.admin_contact, command.admin_contact)
+                details = replace(details, admin_contact=contact.reference)
+                sealed.append(contact)
+            if command.billing_address:
+                if command.billing_address.country != order.lines[0].tax_country:
+                    raise QuoteChanged(quote_id=order.quote_id, reason="tax country")
+                address = self._sealed(order, Address.KIND, details.billing_address, command.billing_address)
+                details = replace(details, billing_address=address.reference)
+                sealed.append(address)
+            if command.card_token and card:
+                before = details.payment_method.token if details.payment_method else None
+                token = self._sealed(order, GatewayToken.KIND, before, GatewayToken(token=command.card_token))
+                details = replace(details, payment_method=payment_method(token.reference, card))
+                sealed.append(token)
+            order.change_details(details, context.now)
+            return await self._events.append(order, context=context, vault=sealed)
+
+        return await decided(attempt)
+
+    async def card(self, token: str) -> CardDescription:
+        """What may be told of the card behind a gateway token; raises CounterpartyRefused for an unknown one."""
+        return await self._payments.card(token)
+
+    async def review(self, id: UUID, at: datetime) -> ReviewedOrder:
+        """The draft as it would be placed now; raises whatever placing it would be refused with."""
+        order = (await self._events.load(id)).require(ServiceOrder, id)
+        return (await self._reviewed(order, at)).reviewed
 
     async def place(self, command: PlaceServiceOrder, context: CommandContext) -> Outcome:
         """Accept the quote and place its order in one append; from here on the workers carry it out."""
@@ -140,34 +208,30 @@ class Ordering:
                 return streams.done
             order = streams.require(ServiceOrder, command.order_id)
             order.must_be_at(command.version)
-            order.must_be_prepared()
-            subscription_ids = [line.subscription_id for line in order.lines]
-            others = await self._events.load(order.account_id, order.quote_id, *subscription_ids)
-            account = others.require(BillingAccount, order.account_id)
-            quote = others.require(Quote, order.quote_id)
-            if quote.origin is QuoteOrigin.SELF_SERVICE:
-                account.must_be_eligible()
-            method = _valid_card(order, context)
-            lines = quote.lines_on_order(account, self._vat_ids.country_of(account.vat_id), self._rules, context.now)
+            now = await self._reviewed(order, context.now)
+            account, quote, lines, method = now.account, now.quote, now.reviewed.lines, now.reviewed.payment_method
             quote.accept(order.id, context.now)
             account.close_quote(quote.id, context.now)
-            vault = self._seal_placing(command, order)
+            asked_from = self._only(order, command.request_context)
+            number = self._only(order, PurchaseOrder(number=command.po_number)) if command.po_number else None
+            page = self._only(order, command.page) if command.page else None
             order.place(
                 lines,
                 method,
                 command.terms_version,
-                vault[1].reference if len(vault) > 1 else None,
-                vault[0].reference,
-                command.page_digest,
+                number.reference if number else None,
+                asked_from.reference,
+                command.page.digest if command.page else None,
                 context.now + PROCESSING_TIME,
                 context.now,
+                page.reference if page else None,
             )
             day = business_day(context.now, quote.time_zone)
-            subscriptions = [others.require(Subscription, id) for id in subscription_ids]
-            for line, subscription in zip(lines, subscriptions, strict=True):
+            for line, subscription in zip(lines, now.subscriptions, strict=True):
                 subscription.order_seats(order.id, quote.id, line.seats_to_add, day, context.now)
+            vault = [each for each in (asked_from, number, page) if each]
             return await self._events.append(
-                order, quote, account, *subscriptions, context=context, vault=vault, result=order
+                order, quote, account, *now.subscriptions, context=context, vault=vault, result=order
             )
 
         return await decided(attempt)
@@ -181,7 +245,7 @@ class Ordering:
                 return streams.done
             order = streams.require(ServiceOrder, id)
             order.must_be_payable()
-            _valid_card(order, context)
+            _valid_card(order, context.now)
             if order.attempt:  # the holder's confirmation is not wanted any more
                 await self._payments.void(order.attempt.intent_id)
             order.start_payment_attempt(await made_intent(self._vault, self._payments, order), context.now)
@@ -264,14 +328,9 @@ class Ordering:
 
         return await decided(attempt)
 
-    def _seal_placing(self, command: PlaceServiceOrder, order: ServiceOrder) -> list[SealedRecord]:
-        sealed = [
-            self._vault.seal(vault_id(order.id, RequestContext.KIND), 1, order.account_id, command.request_context)
-        ]
-        if command.po_number:
-            purchase_order = PurchaseOrder(number=command.po_number)
-            sealed.append(self._vault.seal(vault_id(order.id, PurchaseOrder.KIND), 1, order.account_id, purchase_order))
-        return sealed
+    def _only(self, order: ServiceOrder, record: VaultRecord) -> SealedRecord:
+        """The record as the one that the order ever has of its kind."""
+        return self._vault.seal(vault_id(order.id, record.KIND), 1, order.account_id, record)
 
     def _sealed(
         self, order: ServiceOrder, kind: str, before: VaultReference | None, record: VaultRecord
@@ -281,31 +340,25 @@ class Ordering:
         version = before.version + 1 if before and before.id == record_id else 1
         return self._vault.seal(record_id, version, order.account_id, record)
 
-    async def _change(
-        self,
-        id: UUID,
-        version: int,
-        changed: Callable[[ServiceOrder], tuple[SealedRecord, OrderDetails]],
-        context: CommandContext,
-    ) -> Outcome:
-        async def attempt() -> Outcome:
-            streams = await self._events.load(id, context=context)
-            if streams.done:
-                return streams.done
-            order = streams.require(ServiceOrder, id)
-            order.must_be_at(version)
-            sealed, details = changed(order)
-            order.change_details(details, context.now)
-            return await self._events.append(order, context=context, vault=(sealed,))
-
-        return await decided(attempt)
+    async def _reviewed(self, order: ServiceOrder, at: datetime) -> _Placeable:
+        order.must_be_prepared()
+        subscription_ids = [line.subscription_id for line in order.lines]
+        others = await self._events.load(order.account_id, order.quote_id, *subscription_ids)
+        account = others.require(BillingAccount, order.account_id)
+        quote = others.require(Quote, order.quote_id)
+        if quote.origin is QuoteOrigin.SELF_SERVICE:
+            account.must_be_eligible()
+        method = _valid_card(order, at)
+        lines = quote.lines_on_order(account, self._vat_ids.country_of(account.vat_id), self._rules, at)
+        reviewed = ReviewedOrder(order.id, order.version, lines, method, order.details, self._terms_version)
+        return _Placeable(account, quote, [others.require(Subscription, id) for id in subscription_ids], reviewed)
 
 
-def _valid_card(order: ServiceOrder, context: CommandContext) -> PaymentMethod:
+def _valid_card(order: ServiceOrder, at: datetime) -> PaymentMethod:
     method = order.details.payment_method
     if method is None:
         raise NoAutomaticPaymentMethod(account_id=order.account_id, reason="none")
-    day = business_day(context.now, order.time_zone)
+    day = business_day(at, order.time_zone)
     if method.expired(day.year, day.month):
         raise NoAutomaticPaymentMethod(account_id=order.account_id, reason="expired")
     return method

@@ -76,6 +76,19 @@ class ActionLink(VaultRecord):
     url: str
 
 
+class ReviewedPage(VaultRecord):
+    """The service order as its admin reviewed it, byte for byte."""
+
+    KIND: ClassVar[str] = "reviewed_page"
+    locale: str
+    html: str
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of the page's bytes."""
+        return hashlib.sha256(self.html.encode()).hexdigest()
+
+
 class ReceiptDocument(VaultRecord):
     """The receipt as it was issued, in each of its forms, and its subject line."""
 

@@ -14,6 +14,14 @@ _ALWAYS: Final = {
     # The API's answers are no pages: nothing of them is loaded, run, framed or sent anywhere.
     b"content-security-policy": b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
+LOCKED_UP: Final = {
+    "Cache-Control": "no-store",
+    # A receipt has styles of its own, and nothing to run, load or send.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; sandbox",
+}
+"""For a document that was issued: it is shown as it is, and can do nothing."""
+
 _OVER_TLS: Final = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
 

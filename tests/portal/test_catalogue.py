@@ -104,6 +104,7 @@ def _literals(template: str) -> Iterator[str]:
 def _strings_in_expressions(template: str) -> Iterator[str]:
     """Sentences inside an expression that no look-up is around."""
     source = re.sub(r"\b(?:_|ngettext)\((?:\s*(?:\"[^\"]*\"|'[^']*'),?)+", "", template)
+    source = re.sub(r"autocomplete=\"[^\"]*\"", "", source)
     for expression in re.findall(r"\{\{(.*?)\}\}", source, flags=re.DOTALL):
         for text in re.findall(r"\"([^\"]*)\"", expression):
             if re.search(r"[^\W\d_]{2,} [^\W\d_]{2,}", text):

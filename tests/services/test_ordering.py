@@ -1,5 +1,6 @@
 """From the quote to the placed order."""
 
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,7 +8,7 @@ import pytest
 
 from domain.account import BillingAccount, RestrictionReason
 from domain.identifiers import order_id
-from domain.order import PROCESSING_TIME, OrderState
+from domain.order import PROCESSING_TIME, OrderState, ServiceOrder
 from domain.quote import CartLine, Quote, QuoteOrigin, QuoteState
 from domain.refusals import (
     Conflict,
@@ -23,9 +24,10 @@ from domain.refusals import (
     TermsVersionUnknown,
 )
 from domain.subscription import Subscription
+from services.ordering import ChangeOrderDetails
 from services.quoting import IssueQuote
-from services.vault_records import PurchaseOrder, RequestContext
-from tests.world import ACCOUNT, ADDRESS, ASSIST, JONAS, MEETING, OPERATOR, REP, World, all_of, succeeded
+from services.vault_records import PurchaseOrder, RequestContext, ReviewedPage
+from tests.world import ACCOUNT, ADDRESS, ASSIST, JONAS, MEETING, OPERATOR, REP, TERMS, World, all_of, succeeded
 
 
 async def test_preparing_again_gives_the_same_order(world: World) -> None:
@@ -69,6 +71,52 @@ async def test_the_details_can_be_changed_while_the_order_is_a_draft(world: Worl
     records = await world.events.read([details.billing_address, details.admin_contact])
     assert records[details.billing_address] == ADDRESS.model_copy(update={"city": "Bonn"})
     assert records[details.admin_contact] == JONAS
+
+
+async def test_the_details_of_a_page_are_changed_at_once_or_not_at_all(world: World) -> None:
+    order = await world.order((await world.prepared(admin=False)).id)
+    moved = ADDRESS.model_copy(update={"city": "Bonn"})
+    change = ChangeOrderDetails(order.id, order.version, JONAS, moved, "tok_amex")
+    abroad = replace(change, billing_address=ADDRESS.model_copy(update={"country": "AT"}))
+    with pytest.raises(QuoteChanged):
+        await world.ordering.change_details(abroad, world.context())
+    assert (await world.order(order.id)).details == order.details
+    outcome = await world.ordering.change_details(change, world.context())
+    assert outcome.version == order.version + 1, "one fact"
+    details = (await world.order(order.id)).details
+    assert details.payment_method is not None
+    assert details.payment_method.brand == (await world.ordering.card("tok_amex")).brand
+    assert details.admin_contact is not None
+    records = await world.events.read([details.billing_address, details.admin_contact])
+    assert set(records.values()) == {moved, JONAS}
+
+
+async def test_what_is_reviewed_is_what_is_placed(world: World) -> None:
+    order = await world.order((await world.prepared()).id)
+    world.clock.move(timedelta(days=1))
+    reviewed = await world.ordering.review(order.id, world.clock.at)
+    assert (reviewed.version, reviewed.terms_version) == (order.version, TERMS)
+    assert reviewed.lines != order.lines, "a day less"
+    await world.ordering.place(world.placing(order.id, reviewed.version), world.context())
+    placed = await world.order(order.id)
+    assert (placed.lines, placed.details.payment_method) == (reviewed.lines, reviewed.payment_method)
+
+
+async def test_the_page_that_was_shown_is_kept_and_the_order_says_which(world: World) -> None:
+    order = await world.prepared()
+    page = ReviewedPage(locale="de", html="<p>Serviceauftrag</p>")
+    await world.ordering.place(world.placing(order.id, order.version, page=page), world.context())
+    [placed] = [each.event for each in world.events.recorded if isinstance(each.event, ServiceOrder.OrderPlaced)]
+    assert placed.page is not None
+    assert (await world.events.read([placed.page]))[placed.page] == page
+    assert placed.page_digest == hashlib.sha256(page.html.encode()).hexdigest()
+
+
+async def test_what_can_not_be_placed_can_not_be_reviewed(world: World) -> None:
+    order = await world.prepared()
+    world.clock.move(timedelta(days=30))
+    with pytest.raises(QuoteExpired):
+        await world.ordering.review(order.id, world.clock.at)
 
 
 async def test_a_detail_changed_twice_is_the_next_version_of_the_same_record(world: World) -> None:

@@ -56,6 +56,7 @@ from adapters.http.callers import (
     wait_for_position,
 )
 from adapters.http.problems import problem
+from adapters.http.security_headers import LOCKED_UP
 from adapters.ledger import Ledger
 from adapters.postgres.read_models import PAGE_AT_MOST
 from adapters.postgres.sight import seen, these_accounts
@@ -461,7 +462,7 @@ async def get_receipt(
         as_html = "text/html" in accept
         return Response(
             document.html if as_html else document.text,
-            headers={"Content-Language": receipt.locale, **_DOCUMENT},
+            headers={"Content-Language": receipt.locale, **LOCKED_UP},
             media_type="text/html" if as_html else "text/plain",
         )
     return answer(
@@ -498,13 +499,6 @@ async def follow_order(
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
-
-_DOCUMENT: Final = {
-    "Cache-Control": "no-store",
-    # A receipt has styles of its own, and nothing to run, load or send.
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; sandbox",
-}
 
 _FOLLOW_SECONDS: Final = 3600.0
 _ENDED: Final = {OrderState.CANCELLED.value}

@@ -6,13 +6,31 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 
+from adapters.http.portal.account_card import account_card
 from adapters.http.portal.accounts import accounts
+from adapters.http.portal.cart import cart
 from adapters.http.portal.furnishing import furnishing
+from adapters.http.portal.order_page import order_page
+from adapters.http.portal.paying_again import paying_again
+from adapters.http.portal.payment import payment
+from adapters.http.portal.quote_review import quote_review
+from adapters.http.portal.service_order import service_order
 from adapters.http.portal.subscriptions import subscriptions
 from adapters.http.portal.trouble import no_page
 from adapters.ledger import Ledger
 
-ROUTERS: Final[Sequence[APIRouter]] = (furnishing, accounts, subscriptions)
+ROUTERS: Final[Sequence[APIRouter]] = (
+    furnishing,
+    accounts,
+    subscriptions,
+    cart,
+    quote_review,
+    payment,
+    service_order,
+    order_page,
+    paying_again,
+    account_card,
+)
 """All pages and forms, by subject."""
 
 

@@ -22,7 +22,11 @@ class Complaint:
     help: bool = False
 
 
-REFUSED: Final = (refusals.Refusal, FormOutdated, CounterpartyRefused, AppendTooLarge)
+class ReviewOutdated(Exception):
+    """What was reviewed is not what would be ordered now."""
+
+
+REFUSED: Final = (refusals.Refusal, FormOutdated, ReviewOutdated, CounterpartyRefused, AppendTooLarge)
 """What a form can be sent again after; everything else is a page of its own."""
 
 _TEXTS: Final[Mapping[type[Exception], str]] = {
@@ -72,12 +76,18 @@ _TEXTS: Final[Mapping[type[Exception], str]] = {
     FormOutdated: msgid(
         "You have signed in anew since this page was loaded. Please check your entries and send again."
     ),
+    ReviewOutdated: msgid(
+        "The order has changed since you reviewed it. What is shown now is current; please check it and place it again."
+    ),
     CounterpartyRefused: msgid("The payment provider does not accept this card. Please enter another one."),
     AppendTooLarge: msgid("This is too much for one order. Please divide it."),
 }
 
 _HELPED: Final = (refusals.ProductUnsupported, refusals.QuoteChanged)
 """Beside those whose own class says that self-service ends with them."""
+
+_AT: Final[Mapping[type[Exception], str]] = {refusals.SalesRepQuoteUnacknowledged: "acknowledge"}
+"""The input that alone can mend it."""
 
 NO_REASON: Final = msgid("please ask Corporate Account Services.")
 
@@ -91,7 +101,7 @@ def complaint_about(error: Exception, reader: Reader) -> Complaint:
     text = _TEXTS[kind]
     used = {name: value for name, value in facts.items() if f"%({name})s" in text}
     ends = isinstance(error, refusals.Refusal) and error.ends_self_service
-    field = error.field if isinstance(error, refusals.CardNumberRefused) else None
+    field = error.field if isinstance(error, refusals.CardNumberRefused) else _AT.get(kind)
     return Complaint(reader.said(text, **used), field, help=ends or isinstance(error, _HELPED))
 
 

@@ -89,6 +89,18 @@ RESTRICTIONS: Final[Mapping[str, str]] = {
     RestrictionReason.CONTRACT_UNDER_NEGOTIATION: msgid("its contract is being negotiated."),
 }
 
+CALLED_OFF: Final[Mapping[str, str]] = {
+    "quote superseded": msgid("Its quote was replaced by another."),
+    "quote declined": msgid("Its quote was declined."),
+    "quote expired": msgid("Its quote expired."),
+    "not paid in time": msgid("It was not paid in time."),
+    "customer_request": msgid("You asked for it."),
+    "duplicate": msgid("It was placed twice."),
+    "fraud_suspected": msgid("The payment could not be verified."),
+    "contract_change": msgid("The contract changed."),
+}
+CALLED_OFF_OTHERWISE: Final = msgid("Corporate Account Services can tell you why.")
+
 _KINDS: Final[Mapping[str, Mapping[str, Told]]] = {
     "subscription": SUBSCRIPTIONS,
     "quote": QUOTES,

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -11,9 +11,11 @@ from fastapi import Request, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
+from adapters.documents.templating import card_brand
 from adapters.http.portal.states import RESTRICTIONS, told
 from adapters.http.portal.words import LANGUAGES, Reader, language
 from adapters.http.problems import HELP
+from domain.pricing import Term
 from domain.products import Product
 from services.authorisation import Operation
 
@@ -59,6 +61,11 @@ def product_title(code: str) -> str:
     return Product(code).title if code in set(Product) else code
 
 
+def last_day(term: Term) -> date:
+    """The last day of a term, which its end is not."""
+    return term.end - timedelta(days=1)
+
+
 @cache
 def _environment(code: str) -> Environment:
     words = language(code)
@@ -80,6 +87,8 @@ def _environment(code: str) -> Environment:
         number=words.number,
         country=words.country,
         product=product_title,
+        brand=card_brand,
+        last_day=last_day,
         instant=_instant,
         day_of=_day_of,
     )
@@ -124,6 +133,8 @@ def page(
             "Content-Security-Policy": _POLICY.format(elsewhere=f" {forms_to}" if forms_to else ""),
             "Content-Language": reader.language.code,
             "Cache-Control": "no-store",
+            # With no-referrer a browser sends its own forms with "Origin: null", which tells nobody's from ours.
+            "Referrer-Policy": "same-origin",
             "Vary": "Accept-Language, Cookie",
         },
         "text/html",

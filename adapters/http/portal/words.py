@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 from zoneinfo import available_timezones
 
+from babel.dates import format_timedelta
 from fastapi import Request
 
 from adapters.documents.languages import Language
@@ -64,6 +65,10 @@ class Reader:
     def instant(self, at: datetime) -> str:
         """Day and time of day in the reader's time zone."""
         return f"{self.day(at)}, {self.language.time(at, self.time_zone)}"
+
+    def duration(self, left: timedelta) -> str:
+        """How long that is, in hours as long as it is more than one."""
+        return format_timedelta(left, granularity="minute", threshold=1.5, locale=self.language.locale)
 
     def day(self, at: datetime) -> str:
         """The day that it is then in the reader's time zone."""

@@ -9,6 +9,7 @@ from pydantic import RootModel
 
 from adapters.http.callers import TheLedger
 from adapters.http.sandbox_pages.access import from_this_machine
+from adapters.http.sandbox_pages.gateway import gateway
 from adapters.http.sandbox_pages.identity import identity
 from adapters.http.sandbox_pages.steering import steering
 from adapters.http.sandbox_pages.viewing import ASSETS, mail_body, page, plain
@@ -31,6 +32,7 @@ def add_sandbox_pages(app: FastAPI) -> None:
     app.include_router(_router)
     app.include_router(steering)
     app.include_router(identity)
+    app.include_router(gateway)
 
 
 @_router.get("/")

@@ -130,6 +130,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "purchase_order": "The customer's purchase order number, in the vault. Null: none was given.",
     "request_context": "Address and browser that the order was placed from, in the vault.",
     "page_digest": "Hex SHA-256 of the page that the customer saw. Null: no page was shown.",
+    "page": "The page that the customer saw, in the vault. Null: no page was shown.",
     "due_at": "The end of the processing time, 24 hours after the order was placed.",
     "created": "True: the admin is new. False: it existed and was completed.",
     "given": "Codes of the products that the admin had no seat of and now has.",

@@ -1,0 +1,117 @@
+"""How far an order is, step by step and line by line, in the order in which it goes. Pure: rows in, words out."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from adapters.http.portal.states import DECLINED_OTHERWISE, DECLINES
+from adapters.http.portal.viewing import product_title
+from adapters.http.portal.words import msgid
+from domain.order import LineOutcome, OrderState
+from domain.pricing import QuoteLine
+from projections.portal import OrderRow
+
+
+class Standing(StrEnum):
+    """Where a step is; the value names its class in the style sheet."""
+
+    DONE = "is-done"
+    NOW = "is-now"
+    AHEAD = "is-ahead"
+    ILL = "is-ill"
+
+
+STANDINGS: Final = {
+    Standing.DONE: msgid("done"),
+    Standing.NOW: msgid("in progress"),
+    Standing.AHEAD: msgid("to come"),
+    Standing.ILL: msgid("not done"),
+}
+
+
+class Step(NamedTuple):
+    """A step: what it is (a msgid with its facts), where it stands, and a word more."""
+
+    label: str
+    standing: Standing
+    facts: Mapping[str, Any] = MappingProxyType({})
+    more: str = ""
+
+
+_HELD: Final = {
+    OrderState.AUTHORISED,
+    OrderState.PROVISIONED,
+    OrderState.PARTLY_PROVISIONED,
+    OrderState.CAPTURED,
+    OrderState.COMPLETED,
+}
+_CHARGED: Final = {OrderState.CAPTURED, OrderState.COMPLETED}
+_SETTLED: Final = {OrderState.PROVISIONED, OrderState.PARTLY_PROVISIONED}
+_WAITS: Final = {OrderState.PAYMENT_DECLINED, OrderState.PAYMENT_ACTION_REQUIRED, OrderState.PAYMENT_UNKNOWN}
+
+
+def is_over(order: OrderRow) -> bool:
+    """Whether nothing more will be seen to happen: called off, or its receipt is sent."""
+    return order.state == OrderState.CANCELLED or order.receipt_sent
+
+
+def is_late(order: OrderRow, now: datetime) -> bool:
+    """Whether the promised 24 hours are over and the order is not done."""
+    return order.completed_at is None and order.due_at is not None and (order.overdue or now >= order.due_at)
+
+
+def steps_of(order: OrderRow) -> Sequence[Step]:
+    """From placing to the receipt."""
+    lines = [_line(order, line) for line in order.lines]
+    return [Step(msgid("Order placed"), Standing.DONE), _payment(order), *lines, _charge(order), _receipt(order)]
+
+
+def decline_reason(order: OrderRow) -> str:
+    """Why the bank said no, as a msgid; empty if it did not."""
+    return DECLINES.get(order.decline_code, DECLINED_OTHERWISE) if order.decline_code else ""
+
+
+def _payment(order: OrderRow) -> Step:
+    label = msgid("Money reserved on your card")
+    if order.state in _HELD:
+        return Step(label, Standing.DONE)
+    if order.state == OrderState.PAYMENT_DECLINED:
+        return Step(label, Standing.ILL, more=decline_reason(order))
+    if order.state == OrderState.CANCELLED:
+        return Step(label, Standing.ILL)
+    if order.state in _WAITS:
+        return Step(label, Standing.NOW, more=msgid("waiting for your bank"))
+    return Step(label, Standing.NOW)
+
+
+def _line(order: OrderRow, line: QuoteLine) -> Step:
+    facts = {"seats": line.seats_to_add, "product": product_title(line.product), "number": line.subscription_number}
+    label = msgid("%(seats)s new seats of %(product)s (%(number)s)")
+    outcome = order.outcomes.get(line.subscription_id)
+    if outcome == LineOutcome.PROVISIONED:
+        return Step(label, Standing.DONE, facts, msgid("ready to use"))
+    if outcome == LineOutcome.REJECTED:
+        return Step(label, Standing.ILL, facts, msgid("could not be set up and is not charged"))
+    if order.state == OrderState.CANCELLED:
+        return Step(label, Standing.ILL, facts, msgid("called off"))
+    return Step(label, Standing.NOW if order.state in _HELD else Standing.AHEAD, facts)
+
+
+def _charge(order: OrderRow) -> Step:
+    label = msgid("Card charged")
+    if order.state in _CHARGED:
+        return Step(label, Standing.DONE)
+    if order.state == OrderState.CANCELLED:
+        return Step(label, Standing.ILL, more=msgid("nothing was charged"))
+    return Step(label, Standing.NOW if order.state in _SETTLED else Standing.AHEAD)
+
+
+def _receipt(order: OrderRow) -> Step:
+    label = msgid("Receipt sent to your billing contact")
+    if order.receipt_sent:
+        return Step(label, Standing.DONE)
+    if order.state == OrderState.CANCELLED:
+        return Step(label, Standing.ILL)
+    return Step(label, Standing.NOW if order.state in _CHARGED else Standing.AHEAD)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from typing import Final
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from fastapi import APIRouter, Response
 
@@ -13,6 +13,7 @@ from adapters.http.portal.order_page import shown
 from adapters.http.portal.refusals import Complaint
 from adapters.http.portal.service_order import order_of
 from adapters.http.portal.visiting import AVisit, PortalRoute, see
+from domain.identifiers import command_id
 from domain.order import OrderState
 from services.authorisation import Operation
 from services.ports import CommandContext, Outcome
@@ -47,10 +48,14 @@ async def pay_again(order_id: UUID, visit: AVisit, form: TheForm) -> Response:
 
     async def execute(context: CommandContext) -> Outcome:
         if token:
-            # A step of this command with an id of its own: repeated, both give what came of them.
-            changing = replace(context, command_id=uuid5(context.command_id, "card"), idempotency_key=None)
+            # A command of its own, with a key made from the form's: the form sent again repeats both.
+            key = f"{context.idempotency_key}-card"
+            id = command_id(visit.account.account_id, context.actor.id, key)
             await visit.ledger.ordering.change_payment_method(
-                order_id, int(version) if version.isdecimal() else 0, token, replace(changing, fingerprint=None)
+                order_id,
+                int(version) if version.isdecimal() else 0,
+                token,
+                replace(context, command_id=id, idempotency_key=key),
             )
         return await visit.ledger.ordering.pay(order_id, context)
 

@@ -1,0 +1,257 @@
+"""Buying seats in the portal, step by step, in a browser without script."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adapters.http.portal.words import LANGUAGE
+from domain.order import ServiceOrder
+from services.vault_records import ReviewedPage
+from tests.system.customers import ASSIST, LINDNER, MEETING, customers
+from tests.system.visitors import Page, Portal, Visitor, portal_over
+
+pytestmark = pytest.mark.system
+
+BASE = f"/portal/accounts/{LINDNER}"
+SEATS = f"seats-{MEETING}"
+SAVE = "Warenkorb speichern und Überprüfen"
+TO_PAYMENT = "Fortfahren zur Zahlung"
+TO_ORDER = "Speichern und Fortfahren zum Serviceauftrag"
+PLACE = "Service-Bestellung aufgeben"
+JONAS = {"name": "Jonas Keller", "email": "jonas.keller@lindner.example"}
+
+
+@pytest.fixture
+async def portal(ledger_url: str) -> AsyncIterator[Portal]:
+    await customers(ledger_url)
+    async with portal_over(ledger_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def anna(portal: Portal) -> Visitor:
+    return await portal.visitor()
+
+
+async def cart_with(anna: Visitor, seats: str = "3") -> Page:
+    return await anna.get(f"{BASE}/cart?{SEATS}={seats}")
+
+
+async def quoted(anna: Visitor) -> Page:
+    return await anna.press(await cart_with(anna), SAVE)
+
+
+async def reviewed(anna: Visitor) -> Page:
+    payment = await anna.press(await quoted(anna), TO_PAYMENT)
+    return await anna.press(payment, TO_ORDER, action="save", **JONAS)
+
+
+async def test_the_steps_of_the_help_article_lead_to_seats_and_a_receipt(ledger_url: str) -> None:
+    await customers(ledger_url)
+    async with portal_over(ledger_url, with_workers=True) as portal:
+        anna = await portal.visitor()
+        subscriptions = await anna.get("/portal")
+        assert subscriptions.path == f"{BASE}/subscriptions"
+        assert all(label in subscriptions.text for label in ("Abonnements", "Angebote", "Sitze hinzufügen"))
+        cart = await cart_with(anna, "")
+        assert "New Seat Qty" in cart.text
+        cart = await anna.press(cart, "In den Warenkorb legen", another=str(ASSIST), **{SEATS: "3"})
+        cart = await anna.press(cart, "Preise aktualisieren", action="price", **{f"seats-{ASSIST}": "1"})
+        assert "10 heute + 3 neu = 13" in cart.text
+        assert "10 heute + 1 neu = 11" in cart.text
+        [total] = re.findall(r'data-sum="gross">([^<]+)<', cart.source)
+        quote = await anna.press(cart, SAVE, action="save")
+        assert f"Gesamt {' '.join(total.split())}" in quote.text, "the quote has the price of the cart"
+        payment = await anna.press(quote, TO_PAYMENT)
+        assert all(label in payment.text for label in ("Administratorkontakt", "Zahlungsweise", "Rechnungsadresse"))
+        review = await anna.press(payment, TO_ORDER, action="save", **JONAS)
+        assert "Jonas Keller, jonas.keller@lindner.example" in review.text
+        order = await anna.press(review, PLACE, po_number="PO-2026-0815")
+        for _ in range(200):
+            if "Quittung an Ihren Rechnungskontakt gesendet (erledigt)" in order.text:
+                break
+            await asyncio.sleep(0.05)
+            order = await anna.get(order.path.partition("?")[0])
+        assert "Abgeschlossen" in order.text
+        assert order.text.count("bereit zur Nutzung") == 2
+        assert "PO-2026-0815" in order.text
+        receipt = await anna.get(re.findall(r'href="([^"]+/receipt)"', order.source)[0])
+        assert "Quittung" in receipt.text
+        assert "sandbox" in receipt.answer.headers["Content-Security-Policy"]
+        [mail] = await portal.ledger.sandbox.mailer.messages()
+        assert mail.recipient == "anna@a-1.example"
+
+
+async def test_the_same_walk_speaks_english(anna: Visitor) -> None:
+    anna.cookies[LANGUAGE] = "en"
+    quote = await anna.press(await cart_with(anna), "Save Cart and Review")
+    assert "10 today + 3 new = 13" in quote.text
+    review = await anna.press(await anna.press(quote, "Proceed to Payment"), "Save and Proceed to Service Order")
+    order = await anna.press(review, "Place Service Order")
+    assert "How far your order is" in order.text
+    assert 'lang="en"' in order.source
+
+
+async def test_what_the_reviewer_saw_is_kept_byte_for_byte_and_the_order_carries_its_hash(
+    portal: Portal, anna: Visitor
+) -> None:
+    review = await reviewed(anna)
+    await anna.press(review, PLACE)
+    [placed] = await _placed(portal)
+    assert placed.page is not None
+    kept = (await portal.ledger.vault.read([placed.page]))[placed.page]
+    assert isinstance(kept, ReviewedPage)
+    assert kept.html in review.source
+    assert placed.page_digest == hashlib.sha256(kept.html.encode()).hexdigest()
+    assert "csrf_token" not in kept.html
+
+
+async def _placed(portal: Portal) -> list[ServiceOrder.OrderPlaced]:
+    async with portal.ledger.pool.connection() as connection:
+        query = "SELECT originator_id FROM ledger.events WHERE topic = 'OrderPlaced.v1'"
+        rows = await (await connection.execute(query)).fetchall()
+    events = [each for (id,) in rows for each in await portal.ledger.events.history(id, 100)]
+    return [each for each in events if isinstance(each, ServiceOrder.OrderPlaced)]
+
+
+async def test_a_review_that_has_changed_is_shown_again_and_not_placed(portal: Portal, anna: Visitor) -> None:
+    review = await reviewed(anna)
+    elsewhere = await anna.get(f"/portal/quotes/{_quote_in(review)}/payment")
+    await anna.press(elsewhere, TO_ORDER, action="save", city="Bonn", **JONAS)
+    again = await anna.press(review, PLACE, po_number="PO-1")
+    assert again.status == 409
+    assert "hat sich geändert, seit Sie sie überprüft haben" in again.text
+    assert "50674 Bonn" in again.text
+    assert again.form(PLACE).fields["po_number"] == "PO-1"
+    assert await portal.count("OrderPlaced.v1") == 0
+    await anna.press(again, PLACE)
+    assert await portal.count("OrderPlaced.v1") == 1
+
+
+def _quote_in(page: Page) -> str:
+    return re.findall(r"/portal/quotes/([0-9a-f-]{36})/payment", page.source)[0]
+
+
+async def test_each_form_sent_twice_or_thrice_has_one_effect(portal: Portal, anna: Visitor) -> None:
+    cart = await cart_with(anna)
+    pages = await asyncio.gather(*(anna.press(cart, SAVE, action="save") for _ in range(3)))
+    quotes = {page.path.partition("?")[0] for page in pages}
+    assert len(quotes) == 1, [page.text for page in pages]
+    payments = await asyncio.gather(*(anna.press(pages[0], TO_PAYMENT) for _ in range(3)))
+    assert {page.status for page in payments} == {200}
+    reviews = await asyncio.gather(*(anna.press(payments[0], TO_ORDER, action="save", **JONAS) for _ in range(3)))
+    assert {page.status for page in reviews} == {200}, [page.text for page in reviews]
+    orders = await asyncio.gather(*(anna.press(reviews[0], PLACE) for _ in range(3)))
+    assert {page.status for page in orders} == {200}, [page.text for page in orders]
+    assert "aufgegeben" in (await anna.press(reviews[0], PLACE)).text.lower(), "sent again later"
+    counts = [await portal.count(f"{name}.v1") for name in ("QuoteIssued", "OrderDetailsChanged", "OrderPlaced")]
+    assert counts == [1, 1, 1]
+
+
+async def test_the_back_button_and_other_entries_are_said_and_not_done_twice(portal: Portal, anna: Visitor) -> None:
+    cart = await cart_with(anna)
+    await anna.press(cart, SAVE, action="save")
+    again = await anna.press(cart, SAVE, action="save", **{SEATS: "5"})
+    assert again.status == 422
+    assert again.form(SAVE).fields[SEATS] == "5", "what was typed is kept"
+    assert "schon mit anderen Angaben abgesendet" in again.text
+    assert await portal.count("QuoteIssued.v1") == 1
+
+
+async def test_an_open_quote_is_shown_before_it_is_lost(portal: Portal, anna: Visitor) -> None:
+    first = await quoted(anna)
+    number = re.findall(r"Q-[0-9A-Z]{5}-[0-9A-Z]{5}", first.text)[0]
+    cart = await cart_with(anna, "5")
+    assert f"endet Angebot {number} sofort" in cart.text
+    second = await anna.press(cart, SAVE, action="save")
+    assert second.status == 200
+    old = await anna.get(first.path)
+    assert "Ersetzt" in old.text
+    assert second.path.partition("?")[0] in old.source, "by what"
+    assert await portal.count("QuoteExpiredBySupersession.v1") == 1
+
+
+async def test_a_cart_from_before_another_quote_was_opened_says_so(anna: Visitor) -> None:
+    old = await cart_with(anna, "4")
+    await quoted(anna)
+    told = await anna.press(old, SAVE, action="save")
+    assert told.status == 422
+    assert "ein anderes Angebot eröffnet oder geschlossen" in told.text
+    assert "Ihr offenes Angebot würde verfallen" in told.text
+    assert told.form(SAVE).fields[SEATS] == "4"
+    assert (await anna.press(told, SAVE, action="save")).path.startswith("/portal/quotes/")
+
+
+async def test_a_quote_replaced_while_it_was_read_says_by_what(anna: Visitor) -> None:
+    old = await quoted(anna)
+    new = await anna.press(await cart_with(anna, "5"), SAVE, action="save")
+    told = await anna.press(old, TO_PAYMENT)
+    assert told.status == 409
+    assert "Dieses Angebot ist nicht mehr offen" in told.text
+    assert new.path.partition("?")[0] in told.source
+
+
+async def test_a_card_comes_back_from_the_gateway_as_a_token_and_what_was_typed_is_kept(
+    portal: Portal, anna: Visitor
+) -> None:
+    payment = await anna.press(await quoted(anna), TO_PAYMENT)
+    gateway = await anna.press(payment, "Andere Karte eingeben", action="card", city="Bonn", **JONAS)
+    assert gateway.path.startswith("/sandbox/gateway/card")
+    back = await anna.press(gateway, "Use this card", card="tok_mastercard")
+    assert "Mastercard •••• 4444" in back.text
+    assert back.form(TO_ORDER).fields["city"] == "Bonn"
+    assert back.form(TO_ORDER).fields["email"] == JONAS["email"]
+    review = await anna.press(back, TO_ORDER, action="save")
+    assert "Mastercard •••• 4444" in review.text
+    assert await portal.count("PaymentMethodSelected.v1") == 4 - 1, "the account's own card is as it was"
+
+
+async def test_a_declined_card_is_followed_by_another_one(ledger_url: str) -> None:
+    await customers(ledger_url, card="tok_insufficient_funds")
+    async with portal_over(ledger_url, with_workers=True) as portal:
+        anna = await portal.visitor()
+        order = await anna.press(await reviewed(anna), PLACE)
+        order = await _until(anna, order, "Karte abgelehnt")
+        assert "Die Karte ist nicht ausreichend gedeckt." in order.text
+        gateway = await anna.press(order, "Andere Karte eingeben")
+        paying = await anna.press(gateway, "Use this card", card="tok_visa")
+        assert "Visa •••• 4242" in paying.text
+        pages = await asyncio.gather(*(anna.press(paying, "Jetzt bezahlen") for _ in range(2)))
+        assert {page.status for page in pages} == {200}
+        await _until(anna, pages[0], "Abgeschlossen")
+        assert await portal.count("PaymentCaptured.v1") == 1
+
+
+async def test_a_bank_that_asks_first_has_a_link_on_the_page(ledger_url: str) -> None:
+    await customers(ledger_url, card="tok_action_required")
+    async with portal_over(ledger_url, with_workers=True) as portal:
+        anna = await portal.visitor()
+        order = await _until(anna, await anna.press(await reviewed(anna), PLACE), "Zahlung bestätigen")
+        [link] = re.findall(r'href="http://localhost:8080(/sandbox/bank/[^"]+)"', order.source)
+        await anna.press(await anna.get(link), "Confirm the payment")
+        await _until(anna, order, "Abgeschlossen")
+
+
+async def _until(anna: Visitor, page: Page, words: str) -> Page:
+    for _ in range(300):
+        if words in page.text:
+            return page
+        await asyncio.sleep(0.05)
+        page = await anna.get(page.path.partition("?")[0])
+    raise AssertionError(page.text)
+
+
+async def test_progress_comes_as_events_until_it_is_over(ledger_url: str) -> None:
+    await customers(ledger_url)
+    async with portal_over(ledger_url, with_workers=True) as portal:
+        anna = await portal.visitor()
+        order = await anna.press(await reviewed(anna), PLACE)
+        told = await anna.get(f"{order.path.partition('?')[0]}/progress")
+        assert told.answer.headers["Content-Type"].startswith("text/event-stream")
+        assert told.source.endswith("event: over\ndata:\n\n")
+        versions = [int(each) for each in re.findall(r"^id: (\d+)$", told.source, re.MULTILINE)]
+        assert versions == sorted(set(versions))
+        assert "Abgeschlossen" in told.source.rpartition("event: progress")[2]

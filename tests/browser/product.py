@@ -5,7 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -70,6 +73,30 @@ class Product:
         with psycopg.connect(self.owner_url(), autocommit=True) as connection:
             connection.execute(statement.encode())
 
+    def happened(self, company: Company, event: str) -> int:
+        """How often this has happened to the account, by the ledger's own books."""
+        count = "SELECT count(*) FROM ledger.events WHERE account_id = %s AND topic = %s"
+        with psycopg.connect(self.owner_url()) as connection:
+            row = connection.execute(count, (account_id(company.opening.number), f"{event}.v1")).fetchone()
+        assert row
+        return int(row[0])
+
+    def times_of(self, order: UUID) -> dict[int, float]:
+        """When each event of the order was recorded, in milliseconds since 1970, by the order's version."""
+        times = "SELECT originator_version, recorded_at FROM ledger.events WHERE originator_id = %s"
+        with psycopg.connect(self.owner_url()) as connection:
+            return {version: at.timestamp() * 1000 for version, at in connection.execute(times, (order,))}
+
+    @contextmanager
+    def broken(self, table: str) -> Iterator[None]:
+        """Meanwhile the pages find no such table, as after a fault of ours."""
+        schema, name = table.split(".")
+        self.execute(f"ALTER TABLE {table} RENAME TO {name}_gone")
+        try:
+            yield
+        finally:
+            self.execute(f"ALTER TABLE {schema}.{name}_gone RENAME TO {name}")
+
     def token(self, login: str) -> str:
         """A bearer token of one of the sample people."""
         answer = self._client.get(f"/sandbox/token/{login}")
@@ -132,8 +159,6 @@ class Product:
         pytest.fail(f"no mail about {about} came within {SECONDS:g} s")
 
     def _mail(self, number: int) -> Mail:
-        from email import message_from_bytes, policy  # noqa: PLC0415
-
         raw = message_from_bytes(self._client.get(f"/sandbox/inbox/{number}/raw").content, policy=policy.default)
         body = raw.get_body(("plain",))
         assert body is not None

@@ -23,6 +23,5 @@ def test_an_admin_signs_in_at_the_provider_and_comes_to_his_subscriptions(
     expect(visitor.page.locator("html")).to_have_attribute("lang", language)
     visitor.page.get_by_role("button", name=SIGN_OUT[language]).click()
     visitor.page.wait_for_url("**/sign-out")
-    assert visitor.barriers() == []
     visitor.page.goto("/portal")
     assert re.search(r"/sandbox/identity/authorise", visitor.page.url), "it asks who one is"

@@ -1,7 +1,6 @@
 """Somebody with a browser of his own: signs in as a person does, and notes whatever a page does that it must not."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -23,6 +22,10 @@ AXE = {
     },
     "resultTypes": ["violations"],
 }
+_WEIGHT = """
+[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .filter((each) => each.initiatorType !== "fetch").reduce((sum, each) => sum + each.decodedBodySize, 0)
+"""
 _EXPECTED = re.compile(r"Failed to load resource: the server responded with a status of (4\d\d|5\d\d)")
 
 
@@ -33,7 +36,6 @@ class Seen:
     elsewhere: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     unguarded: list[str] = field(default_factory=list)
-    bytes: dict[str, int] = field(default_factory=dict)
 
 
 class Visitor:
@@ -98,14 +100,6 @@ class Visitor:
         self.context.clear_cookies()
         self.context.add_cookies([{**each, "url": self.base} for each in kept if "__Host-" not in each["name"]])  # type: ignore[typeddict-item, typeddict-unknown-key]
 
-    def barriers(self, page: Page | None = None) -> list[str]:
-        """What axe-core finds on the page: rule, how bad, and where."""
-        found = Axe().run(page or self.page, options=AXE).response["violations"]
-        return [
-            f"{each['id']} ({each['impact']}): {', '.join(' '.join(map(str, node['target'])) for node in each['nodes'][:4])}"
-            for each in found
-        ]
-
     def _asked(self, request: Request) -> None:
         if not request.url.startswith((self.base + "/", "data:", "blob:")):
             self.seen.elsewhere.append(request.url)
@@ -120,21 +114,19 @@ class Visitor:
             self.seen.complaints.append(message.text)
 
 
-def weight(page: Page, paths: Sequence[str]) -> dict[str, int]:
-    """Bytes of each page with all that it loads, nothing of it kept from before."""
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    took: dict[str, int] = {}
-    for path in paths:
-        received: list[int] = []
+def barriers(page: Page, *rules: str) -> list[str]:
+    """What axe-core finds on the page by these rules, or by all: rule, how bad, and where.
 
-        def finished(event: dict[str, int], into: list[int] = received) -> None:
-            into.append(event["encodedDataLength"])
+    It needs a page whose script runs.
+    """
+    options = {**AXE, "runOnly": [*rules]} if rules else AXE
+    found = Axe().run(page, options=options).response["violations"]
+    return [
+        f"{each['id']} ({each['impact']}): {', '.join(' '.join(map(str, node['target'])) for node in each['nodes'][:4])}"
+        for each in found
+    ]
 
-        session.on("Network.loadingFinished", finished)
-        page.goto(path, wait_until="networkidle")
-        session.remove_listener("Network.loadingFinished", finished)
-        took[path] = sum(received)
-    session.detach()
-    return took
+
+def weight(page: Page) -> int:
+    """Bytes of the page and all that it has loaded, before compression."""
+    return int(page.evaluate(_WEIGHT))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from adapters.postgres.read_models import PAGE_AT_MOST
 from domain.money import Totals
 from domain.pricing import QuoteLine, totals
 from domain.quote import CartLine
-from domain.refusals import QuantityInvalid, Refusal
+from domain.refusals import NotEligibleForSelfService, Refusal
 from projections.portal import QuoteRow, SubscriptionRow
 from services.authorisation import Operation
 from services.ports import CommandContext, Outcome
@@ -153,26 +153,28 @@ async def _priced(visit: Visit, typed: Mapping[UUID, str], *, untyped_is_wrong: 
 
 async def _quoted(visit: Visit, typed: Mapping[UUID, str]) -> tuple[dict[UUID, QuoteLine], list[Complaint]]:
     """Prices by subscription; a line that can't be quoted is left out, with what is wrong at its field."""
-    lines, complaints = list(_whole_lines(typed)), list[Complaint]()
-    now = await visit.ledger.clock.now()
-    while lines:
-        try:
-            priced = await visit.ledger.quoting.preview(visit.account.account_id, tuple(lines), now)
-        except Refusal as refused:
-            wrong = [line for line in lines if _is_about(refused, line)] or lines
-            field = f"{SEATS}{wrong[0].subscription_id}" if len(wrong) < len(lines) or len(lines) == 1 else None
-            said = complaint_about(refused, visit.reader)
-            complaints.append(Complaint(said.text, field, said.help))
-            lines = [line for line in lines if line not in wrong]
-        else:
-            return {line.subscription_id: line for line in priced}, complaints
-    return {}, complaints
+    lines = _whole_lines(typed)
+    account_id, now = visit.account.account_id, await visit.ledger.clock.now()
 
+    async def quoted(*asked: CartLine) -> dict[UUID, QuoteLine]:
+        priced = await visit.ledger.quoting.preview(account_id, asked, now) if asked else ()
+        return {line.subscription_id: line for line in priced}
 
-def _is_about(refused: Refusal, line: CartLine) -> bool:
-    if isinstance(refused, QuantityInvalid):
-        return refused.seats_to_add == line.seats_to_add
-    return refused.facts.get("subscription_id") == line.subscription_id
+    try:
+        return await quoted(*lines), []
+    except NotEligibleForSelfService as refused:
+        return {}, [complaint_about(refused, visit.reader)]
+    except Refusal:
+        complaints, good = [], []
+        for line in lines:
+            try:
+                await quoted(line)
+            except Refusal as refused:
+                field = f"{SEATS}{line.subscription_id}"
+                complaints.append(replace(complaint_about(refused, visit.reader), field=field))
+            else:
+                good.append(line)
+        return await quoted(*good), complaints
 
 
 def _typed(fields: Mapping[str, str]) -> dict[UUID, str]:

@@ -8,13 +8,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
-from uuid import uuid4
 
 from playwright.sync_api import Page, expect
 
 from adapters.payments.sandbox import TOKENS
 from adapters.seeding.companies import Company
 from domain.identifiers import account_id, subscription_id
+from tests.browser.behind import add_account, sized
 from tests.browser.product import Product
 from tests.browser.visitors import Visitor
 from tests.browser.walk import Walk
@@ -182,14 +182,21 @@ def open_quotes(stage: Stage) -> Iterator[State]:
     yield "quote-replaced", page
 
 
-def empty(stage: Stage) -> Iterator[State]:
-    """Where nothing is yet."""
+def sizes(stage: Stage) -> Iterator[State]:
+    """No subscription, and 500; all accounts of a company's own service."""
+    for number, subscriptions in ((f"A-2000{stage.language}", 0), (f"A-2500{stage.language}", 500)):
+        company = sized(number.upper(), stage.language, subscriptions, stage.product.now())
+        add_account(stage.product.folder, company)
+        visitor = stage.visit()
+        visitor.sign_in(company)
+        yield f"subscriptions-{subscriptions}", visitor.page
+        if subscriptions:
+            Walk(visitor).to_cart()
+            yield f"cart-of-{subscriptions}", visitor.page
     visitor = stage.visit()
     visitor.sign_in_as("Sabine Vogt")
     yield "accounts", visitor.page
-    visitor.page.goto(f"/portal/accounts/{uuid4()}/subscriptions")
-    yield "trouble-unknown-account", visitor.page
 
 
 Story = Callable[[Stage], Iterator[State]]
-STORIES: Final[tuple[Story, ...]] = (signing_in, buying, paying_otherwise, without_self_service, open_quotes, empty)
+STORIES: Final[tuple[Story, ...]] = (signing_in, buying, paying_otherwise, without_self_service, open_quotes, sizes)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,13 @@ class Product:
         """Do something to its database behind its back."""
         with psycopg.connect(self.owner_url(), autocommit=True) as connection:
             connection.execute(statement.encode())
+
+    def now(self) -> datetime:
+        """Business time."""
+        offset = "SELECT (document ->> 'microseconds')::bigint FROM sandbox.books WHERE book = 'clock'"
+        with psycopg.connect(self.owner_url()) as connection:
+            row = connection.execute(offset).fetchone()
+        return datetime.now(UTC) + timedelta(microseconds=row[0] if row else 0)
 
     def happened(self, company: Company, event: str) -> int:
         """How often this has happened to the account, by the ledger's own books."""

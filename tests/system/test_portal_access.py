@@ -8,6 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from adapters.http.application import application
+from adapters.http.portal import visiting
 from adapters.http.portal.application import ROUTERS
 from adapters.http.portal.furnishing import furnishing
 from adapters.http.portal.viewing import ASSETS
@@ -199,6 +200,19 @@ async def test_our_own_fault_is_a_page_with_a_reference_and_the_form_can_be_sent
 async def _broken(*_: object) -> None:
     message = "a planted fault"
     raise RuntimeError(message)
+
+
+async def test_a_page_that_takes_too_long_says_so_and_the_form_can_be_sent_again(
+    portal: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna = await portal.visitor()
+    cart = await anna.get(f"{BASE}/cart?{SEATS}=3")
+    monkeypatch.setattr(visiting, "_PAGE_SECONDS", 0.0)
+    slow = await anna.press(cart, SAVE)
+    assert slow.status == 503
+    assert "nichts doppelt bestellt" in slow.text
+    monkeypatch.undo()
+    assert (await anna.press(slow, "Noch einmal versuchen")).path.startswith("/portal/quotes/")
 
 
 async def test_the_portal_is_found_at_its_short_address(portal: Portal) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from adapters.clock import MovableClock
 from adapters.http.portal.words import LANGUAGE
 from domain.order import ServiceOrder
 from services.vault_records import ReviewedPage
@@ -172,6 +173,73 @@ async def test_an_open_quote_is_shown_before_it_is_lost(portal: Portal, anna: Vi
     assert "Ersetzt" in old.text
     assert second.path.partition("?")[0] in old.source, "by what"
     assert await portal.count("QuoteExpiredBySupersession.v1") == 1
+
+
+async def test_the_prices_that_script_asks_for_are_those_of_the_quote(anna: Visitor) -> None:
+    cart = await cart_with(anna, "3")
+    fields = {**cart.form(SAVE).fields, f"seats-{ASSIST}": "2"}
+    prices = (await anna.post(f"{BASE}/cart/prices", fields)).answer.json()
+    wrong = (await anna.post(f"{BASE}/cart/prices", {**fields, SEATS: "0"})).answer.json()
+    assert set(wrong["lines"]) == {str(ASSIST)}
+    assert SEATS in wrong["complaints"]
+    assert (await anna.post(f"{BASE}/cart/prices", {SEATS: ""})).answer.json() == {"lines": {}, "complaints": {}}
+    quote = await anna.post(cart.form(SAVE).action, {**fields, "action": "save"})
+    for amount in (*prices["lines"].values(), *prices["sums"].values()):
+        assert amount in quote.source
+
+
+async def test_a_line_taken_out_of_the_cart_is_gone_and_the_others_stay(anna: Visitor) -> None:
+    cart = await anna.get(f"{BASE}/cart?{SEATS}=3&seats-{ASSIST}=2")
+    less = await anna.post(cart.form(SAVE).action, {**cart.form(SAVE).fields, "action": f"remove {ASSIST}"})
+    assert SEATS in less.form(SAVE).fields
+    assert f"seats-{ASSIST}" not in less.form(SAVE).fields
+    same = await anna.post(cart.form(SAVE).action, {**cart.form(SAVE).fields, "action": "remove nothing"})
+    assert f"seats-{ASSIST}" in same.form(SAVE).fields
+
+
+async def test_steps_that_come_too_early_or_too_late_lead_to_where_the_order_is(anna: Visitor) -> None:
+    quote = await quoted(anna)
+    address = quote.path.partition("?")[0]
+    assert (await anna.get(f"{address}/payment")).path == address, "nothing is prepared yet"
+    assert (await anna.post(f"{address}/payment", {})).path == address
+    review = await anna.press(await anna.press(quote, TO_PAYMENT), TO_ORDER, **JONAS)
+    order = review.path.partition("/review")[0]
+    assert "Mit dieser Bestellung weitermachen" in (await anna.get(order)).text
+    assert (await anna.get(f"{order}/pay")).path == order, "there is nothing to pay again"
+    assert (await anna.get(f"{order}/receipt")).status == 404
+    await anna.press(review, PLACE)
+    assert (await anna.get(review.path)).path == order
+    assert (await anna.get(f"{address}/payment")).path == order
+    assert "Angenommen" in (await anna.get(address)).text
+
+
+async def test_a_quote_whose_time_is_over_says_so_before_anybody_has_noted_it(portal: Portal, anna: Visitor) -> None:
+    quote = await quoted(anna)
+    review = await anna.press(await anna.press(quote, TO_PAYMENT), TO_ORDER, **JONAS)
+    assert isinstance(portal.ledger.clock, MovableClock)
+    await portal.ledger.clock.move(31 * 86400)
+    assert "Abgelaufen" in (await anna.get(quote.path)).text
+    late = await anna.get(review.path)
+    assert late.status == 409
+    assert "Speichern Sie den Warenkorb noch einmal" in late.text
+    assert (await anna.press(review, PLACE)).status == 409
+    assert await portal.count("OrderPlaced.v1") == 0
+
+
+async def test_the_receipt_is_sent_again_on_request(ledger_url: str) -> None:
+    await customers(ledger_url)
+    async with portal_over(ledger_url, with_workers=True) as portal:
+        anna = await portal.visitor()
+        order = await anna.press(await reviewed(anna), PLACE)
+        await _until(anna, order, "Rechnungskontakt gesendet (erledigt)")
+        done = await anna.get(order.path.partition("?")[0])
+        again = await anna.press(done, "Quittung noch einmal senden")
+        assert again.status == 200
+        await _until(anna, again, "Rechnungskontakt gesendet (erledigt)")
+        assert await portal.count("ReceiptSent.v1") == 2
+        draft = await reviewed(anna)
+        refused = await anna.post(f"{draft.path.partition('/review')[0]}/receipt", done.form("Abmelden").fields)
+        assert refused.status in {409, 422}
 
 
 async def test_a_cart_from_before_another_quote_was_opened_says_so(anna: Visitor) -> None:

@@ -118,6 +118,7 @@ _KINDS: Final[Mapping[type[Exception], Trouble]] = {
     NotThatFar: _BEHIND,
     StoreUnavailable: _AWAY,
     CounterpartyError: _AWAY,
+    TimeoutError: _AWAY,
     TooManyRequests: _TOO_MANY,
 }
 _STATUSES: Final = {403: _FORBIDDEN, 404: _NOT_FOUND, 405: _NOT_FOUND, 503: _AWAY}

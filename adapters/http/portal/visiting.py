@@ -27,6 +27,8 @@ from services.ports import CommandContext, Outcome, Position
 _SEE_OTHER = 303
 _LOOK_AGAIN_SECONDS = 0.05
 _PATIENCE_SECONDS = 10.0
+_PAGE_SECONDS = 14.0
+"""Less than adapters.http.application's own time, after which no page but a problem is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ class PortalRoute(AskedRoute):
 
         async def answered_with_a_page(request: Request) -> Response:
             try:
-                return await answered(request)
+                async with asyncio.timeout(_PAGE_SECONDS):
+                    return await answered(request)
             except Exception as error:  # noqa: BLE001 -- logged with a reference that the page shows
                 return await trouble(request, error)
 

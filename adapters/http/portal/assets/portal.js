@@ -82,10 +82,6 @@ if (live) {
   events.addEventListener("progress", (event) => {
     if (event.data !== held) show((held = event.data));
   });
-  events.addEventListener("over", () => {
-    events.close();
-    // What stands around the part, such as the amount charged, is as of the beginning.
-    if (!live.contains(document.activeElement)) location.reload();
-  });
+  events.addEventListener("over", () => events.close());
   for (const each of document.querySelectorAll("[data-without-script]")) each.hidden = true;
 }

@@ -11,7 +11,7 @@ from rich.console import Console
 from benchmarks.figures import Figure, written
 from benchmarks.performance import remembered
 
-BENCH: Final = ("append", "project", "http", "latency", "relay", "growth", "memory", "start", "access")
+BENCH: Final = ("append", "project", "http", "latency", "relay", "growth", "memory", "start", "access", "pages")
 CHAOS: Final = ("saga", "model", "receipts", "kill", "store", "kafka", "cluster", "poison", "canaries", "http")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)

@@ -105,6 +105,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/uv || { rm -rf .venv && $(PYTHON) -m venv .venv \
 	    && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9; } \
 	    || { rm -rf .venv; echo "Setting up .venv failed, see above; it wants the package index and 400 MB of disk"; exit 2; }
-	@$(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --editable .
+	@$(BIN)/python -m compileall -q adapters domain projections services
 	@touch $@

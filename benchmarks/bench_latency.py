@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import statistics
+import tempfile
 import time
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -21,6 +23,7 @@ A_SECOND: Final = 50
 SECONDS: Final = int(os.environ.get("BENCH_SECONDS", "60"))
 CONNECTIONS: Final = 16
 IDLE_TRIPS: Final = 200
+DISK_WRITES: Final = 500
 REACH_MILLISECONDS: Final = {"direct": 25, "kafka": 100}
 
 
@@ -37,16 +40,36 @@ def measured(out: Console) -> list[Figure]:
 
 async def _measured(out: Console, name: str, kafka: str | None = None) -> Figure:
     with bench_server() as server:
-        async with served(server, CONNECTIONS, 60, kafka=kafka) as portal:
+        # Through Kafka as it is run: `serve --no-projections`, and `work` with the relay and the readers.
+        async with served(server, CONNECTIONS, 60, kafka=kafka, apart=kafka is not None) as portal:
             idle = [await _idle_trip(portal) for _ in track(range(IDLE_TRIPS), "idle round trips", console=out)]
             base = statistics.median(idle)
+            disk = await asyncio.to_thread(_disk_alone, server.folder)
             visible = sorted(await _visible(portal, out))
+            disk = sorted(disk + await asyncio.to_thread(_disk_alone, server.folder))
     beyond = [(seconds - base) * 1000 for seconds in visible]
     p50, p99 = beyond[len(beyond) // 2], beyond[int(len(beyond) * 0.99)]
     note = (
-        f"{len(beyond):,} commands, p50 {p50:.1f} ms, worst {beyond[-1]:.1f} ms; idle round trip {base * 1000:.1f} ms"
+        f"{len(beyond):,} commands, p50 {p50:.1f} ms, worst {beyond[-1]:.1f} ms; idle round trip {base * 1000:.1f} ms; "
+        f"the disk alone, 8 KB {A_SECOND} times a second: p99 {disk[int(len(disk) * 0.99)] * 1000:.1f} ms, "
+        f"worst {disk[-1] * 1000:.1f} ms"
     )
     return Figure(f"latency.{name}_p99", p99, "ms", REACH_MILLISECONDS[name], at_most=True, note=note)
+
+
+def _disk_alone(folder: Path) -> list[float]:
+    """How long a page takes to be on the disk, in seconds, at the pace of the commands and with nothing else done."""
+    took = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        began = time.perf_counter()
+        for number in range(DISK_WRITES):
+            at = began + number / A_SECOND
+            time.sleep(max(0.0, at - time.perf_counter()))
+            file.write(bytes(8192))
+            file.flush()
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - at)
+    return took
 
 
 async def _idle_trip(portal: Portal) -> float:

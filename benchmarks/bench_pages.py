@@ -76,7 +76,7 @@ async def _measured(server: BenchServer, out: Console, account: UUID, order: UUI
             "cart": f"/portal/accounts/{account}/cart",
             "quotes": f"/portal/accounts/{account}/quotes",
             "orders": f"/portal/accounts/{account}/orders",
-            "history": f"/portal/accounts/{account}/history",
+            "timeline": f"/portal/accounts/{account}/timeline",
             "settings": f"/portal/accounts/{account}/settings",
             "quote": f"/portal/quotes/{quote}",
             "order": f"/portal/orders/{order}",

@@ -61,13 +61,13 @@ async def _measured(out: Console, events: int, poison: int) -> list[Figure]:
             lease = await bench.publication.take("poison", 600)
             assert lease is not None
             identity = topic.identity(ledger_id)
-            await bench.publication.move(lease.epoch, 0, identity)
+            await bench.publication.begin(lease.epoch, 0, identity)
             worker = bench.worker("one")
             worker._page_size = 1000
             worker.start()
             sent, lags = _Sent(), list[float]()
             watching = asyncio.create_task(_watch(bench, sent, lags))
-            await _poured(out, bench, publisher, lease.epoch, identity, sent, max(1, events // max(1, poison)))
+            await _poured(out, bench, publisher, lease.epoch, sent, max(1, events // max(1, poison)))
             async with asyncio.timeout(120):
                 while sent.at:  # noqa: ASYNC110 -- a watcher empties it
                     await asyncio.sleep(0.05)
@@ -125,9 +125,7 @@ async def _parked(bench: Bench) -> list[UUID]:
         return [id for (id,) in await rows.fetchall()]
 
 
-async def _poured(
-    out: Console, bench: Bench, publisher: Publisher, epoch: int, identity: str, sent: _Sent, every: int
-) -> None:
+async def _poured(out: Console, bench: Bench, publisher: Publisher, epoch: int, sent: _Sent, every: int) -> None:
     """All events at a steady rate; in the place of every so many-th a message that is spoilt, each in its own way."""
     sender = await asyncio.to_thread(producer, publisher.access)
     last: dict[int, int] = {}
@@ -140,7 +138,7 @@ async def _poured(
             good = [each for each in records if each.position % every]
             bad = [each for each in records if not each.position % every]
             await asyncio.to_thread(_send, sender, publisher, good, bad)
-            await bench.publication.move(epoch, position, identity)
+            await bench.publication.move(epoch, position)
             now = time.monotonic()
             for record in records:
                 sent.at[record.partition, position] = now

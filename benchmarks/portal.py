@@ -93,9 +93,10 @@ async def served(
     how = ["apart"] if apart else []
     brokers = {"KAFKA_BOOTSTRAP_SERVERS": kafka} if kafka else {}
     async with running_server("benchmarks.serving", port, url, *how, environment=brokers) as process:
-        worker = Running("work", DATABASE_URL=url, SANDBOX="1") if apart else None
+        worker = Running("work", DATABASE_URL=url, SANDBOX="1", **brokers) if apart else None
         try:
             await asyncio.gather(*(_open_quotes(port, admin) for admin in made))
+            await asyncio.gather(*(_all_visible(port, admin) for admin in made))
             yield Portal(port, process, made)
         finally:
             if worker:
@@ -137,6 +138,18 @@ async def _ready(port: int) -> None:
             await asyncio.sleep(0.05)
     message = "the server was not ready within 60 s"
     raise RuntimeError(message)
+
+
+async def _all_visible(port: int, admin: Admin) -> None:
+    """Return when the portal shows what is open: who has just begun to read is behind for a moment."""
+    give_up_at = time.monotonic() + 60
+    async with Connection(port, admin.token) as connection:
+        for quote in admin.quotes.values():
+            while (await connection.send("GET", f"/v1/quotes/{quote}")).status != 200:
+                if time.monotonic() > give_up_at:
+                    message = f"the portal does not show {quote} after 60 s"
+                    raise RuntimeError(message)
+                await asyncio.sleep(0.1)
 
 
 async def _open_quotes(port: int, admin: Admin) -> None:

@@ -59,6 +59,16 @@ class BillingAccount(LedgerAggregate):
         billing_address: VaultReference
         country: str
 
+    class AccountLocaleChanged(Event):
+        """Receipts are in another language (de or en), or days are counted in another IANA time zone.
+
+        What is quoted or ordered already keeps the zone that it was made with.
+        """
+
+        TOPIC = "AccountLocaleChanged.v1"
+        language: str
+        time_zone: str
+
     class PaymentMethodSelected(Event):
         """The card that pays automatically."""
 
@@ -135,6 +145,11 @@ class BillingAccount(LedgerAggregate):
         """Bill to another address from now on."""
         self._change_billing_address(billing_address=billing_address, country=country, timestamp=at)
 
+    def change_locale(self, language: str, time_zone: str, at: datetime) -> None:
+        """Read and be written to in this language, and count days in this zone; the same twice is one fact."""
+        if (language, time_zone) != (self.language, self.time_zone):
+            self._change_locale(language=language, time_zone=time_zone, timestamp=at)
+
     def select_payment_method(self, payment_method: PaymentMethod, at: datetime) -> None:
         """Pay with this card from now on."""
         self._select_payment_method(payment_method=payment_method, timestamp=at)
@@ -165,6 +180,10 @@ class BillingAccount(LedgerAggregate):
     @event(BillingAddressChanged)
     def _change_billing_address(self, billing_address: VaultReference, country: str, timestamp: datetime) -> None:
         self.billing_address, self.country = billing_address, country
+
+    @event(AccountLocaleChanged)
+    def _change_locale(self, language: str, time_zone: str, timestamp: datetime) -> None:
+        self.language, self.time_zone = language, time_zone
 
     @event(PaymentMethodSelected)
     def _select_payment_method(self, payment_method: PaymentMethod, timestamp: datetime) -> None:

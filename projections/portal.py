@@ -194,6 +194,11 @@ def _address_changed(row: AccountRow, event: BillingAccount.BillingAddressChange
     return replace(row, billing_address=event.billing_address, country=event.country, version=event.originator_version)
 
 
+@accounts.on(BillingAccount.AccountLocaleChanged)
+def _locale_changed(row: AccountRow, event: BillingAccount.AccountLocaleChanged, _: Recorded) -> AccountRow:
+    return replace(row, language=event.language, time_zone=event.time_zone, version=event.originator_version)
+
+
 @accounts.on(BillingAccount.PaymentMethodSelected)
 def _card_selected(row: AccountRow, event: BillingAccount.PaymentMethodSelected, _: Recorded) -> AccountRow:
     return replace(row, payment_method=event.payment_method, version=event.originator_version)

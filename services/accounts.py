@@ -183,6 +183,14 @@ class Accounts:
 
         return await self._change(account_id, version, context, change)
 
+    async def change_locale(
+        self, account_id: UUID, language: str, time_zone: str, context: CommandContext, version: int | None = None
+    ) -> Outcome:
+        """Write to the account in this language and count its days in this zone, from the next quote on."""
+        return await self._change(
+            account_id, version, context, lambda account: account.change_locale(language, time_zone, context.now)
+        )
+
     def _sealed(self, account_id: UUID, before: VaultReference | None, record: VaultRecord) -> SealedRecord:
         version = before.version + 1 if before else 1
         return self._vault.seal(vault_id(account_id, record.KIND), version, account_id, record)

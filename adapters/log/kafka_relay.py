@@ -131,7 +131,7 @@ class KafkaRelay:
                 lasts = await self._keeping(lease, thread.call(lambda: last_messages(self._access, self._partitions)))
             await recognise(topic, lasts, state, self._publication, named)
             identity = topic.identity(publisher.ledger_id)
-            if not await self._publication.move(lease.epoch, lease.position, identity):
+            if not await self._publication.begin(lease.epoch, lease.position, identity):
                 raise RelayLeaseLost
             sending = _Sending(publisher, await self._keeping(lease, thread.call(lambda: producer(self._access))))
             self.leads, self.trouble = True, None
@@ -167,7 +167,7 @@ class KafkaRelay:
             if len(records) == self._chunk_events:
                 following = await self._publication.chunk(position, last, self._chunk_events)
             await self._keeping(lease, sent, lambda: self._still_the_same(lease, identity, sending))
-            if not await self._publication.move(lease.epoch, position, identity):
+            if not await self._publication.move(lease.epoch, position):
                 raise RelayLeaseLost
             self.rate, self.trouble = len(records) / (time.monotonic() - began), None
 

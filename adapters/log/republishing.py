@@ -105,14 +105,14 @@ async def _published(
     sender = await thread.call(lambda: producer(publisher.access))
     try:
         position, events, last = 0, 0, dict[int, int]()
-        if not await publication.move(epoch, position, identity):
+        if not await publication.begin(epoch, position, identity):
             raise RelayLeaseLost
         while records := await publication.chunk(position, last):
             if not await publication.keep(epoch, _LEASE_SECONDS):
                 raise RelayLeaseLost
             await thread.call(lambda records=records: send_all(sender, publisher, records, Event()))  # type: ignore[misc]
             position, events = records[-1].position, events + len(records)
-            if not await publication.move(epoch, position, identity):
+            if not await publication.move(epoch, position):
                 raise RelayLeaseLost
             told(position, (await publication.state()).head)
     finally:

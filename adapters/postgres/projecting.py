@@ -54,9 +54,11 @@ WHERE projection = %(projection)s AND partition <> ALL(%(partitions)s::int2[])
 RETURNING partition, position, epoch, log_identity
 """
 
+# An expiry that a crash takes back is one that is over sooner.
 _KEEP: Final = """
 UPDATE projecting.checkpoints AS c SET expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
-FROM unnest(%(partitions)s::int2[], %(epochs)s::int8[]) AS mine (partition, epoch)
+FROM unnest(%(partitions)s::int2[], %(epochs)s::int8[]) AS mine (partition, epoch),
+     set_config('synchronous_commit', 'off', true)
 WHERE c.projection = %(projection)s AND c.partition = mine.partition AND c.epoch = mine.epoch
 RETURNING c.partition
 """

@@ -23,11 +23,17 @@ UPDATE ledger.relay SET owner = %(owner)s, epoch = epoch + 1,
 WHERE expires_at < clock_timestamp() OR owner = %(owner)s OR %(by_force)s
 RETURNING epoch, position, log_identity
 """
+# What a crash of the server takes back of these two is harmless: a lease that is over sooner, events sent twice.
 _KEEP: Final = """
-UPDATE ledger.relay SET expires_at = clock_timestamp() + make_interval(secs => %(seconds)s) WHERE epoch = %(epoch)s
+UPDATE ledger.relay SET expires_at = clock_timestamp() + make_interval(secs => %(seconds)s)
+FROM set_config('synchronous_commit', 'off', true) WHERE epoch = %(epoch)s
+"""
+_MOVE: Final = """
+UPDATE ledger.relay SET position = %(position)s, published_at = clock_timestamp()
+FROM set_config('synchronous_commit', 'off', true) WHERE epoch = %(epoch)s
 """
 _GIVE_BACK: Final = "UPDATE ledger.relay SET expires_at = '-infinity' WHERE epoch = %(epoch)s"
-_MOVE: Final = """
+_BEGIN: Final = """
 UPDATE ledger.relay SET position = %(position)s, log_identity = %(identity)s, published_at = clock_timestamp()
 WHERE epoch = %(epoch)s
 """
@@ -140,9 +146,13 @@ class Publication:
         """Let others have it at once."""
         await self._changed(_GIVE_BACK, epoch=epoch)
 
-    async def move(self, epoch: int, position: int, identity: str) -> bool:
-        """Store that all up to here is on that log; False if the epoch is over, and nothing was stored."""
-        return await self._changed(_MOVE, epoch=epoch, position=position, identity=identity)
+    async def begin(self, epoch: int, position: int, identity: str) -> bool:
+        """Store which log it is, and that all up to here is on it; False if the epoch is over, and nothing was."""
+        return await self._changed(_BEGIN, epoch=epoch, position=position, identity=identity)
+
+    async def move(self, epoch: int, position: int) -> bool:
+        """Store that all up to here is on the log; False if the epoch is over, and nothing was stored."""
+        return await self._changed(_MOVE, epoch=epoch, position=position)
 
     async def _changed(self, statement: Any, **parameters: Any) -> bool:
         async with reporting_unavailability(), self._pool.connection() as connection:

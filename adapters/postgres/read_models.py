@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, LiteralString, TypeVar
@@ -96,7 +96,8 @@ FROM entries AS entry
 LEFT JOIN portal.accounts AS account ON account.account_id = entry.account_id
 LEFT JOIN portal.orders AS ordered ON ordered.order_id = entry.subject_id
 LEFT JOIN portal.quotes AS quote ON quote.quote_id = entry.subject_id
-WHERE %(first)s::int8 IS NULL OR (entry.position, entry.entry_id) > (%(first)s::int8, %(second)s::uuid)
+WHERE (%(account)s::uuid IS NULL OR entry.account_id = %(account)s::uuid)
+  AND (%(first)s::int8 IS NULL OR (entry.position, entry.entry_id) > (%(first)s::int8, %(second)s::uuid))
 ORDER BY entry.position, entry.entry_id LIMIT %(limit)s
 """
 
@@ -104,6 +105,8 @@ ORDER BY entry.position, entry.entry_id LIMIT %(limit)s
 _ACCOUNTS: Final = """
 SELECT {columns} FROM portal.accounts
 WHERE (%(everything)s OR account_id = ANY(%(accounts)s) OR territory = ANY(%(territories)s))
+  AND (%(named)s::text IS NULL OR starts_with(number, %(named)s::text) OR vat_id = %(named)s::text)
+  AND (%(territory)s::text IS NULL OR territory = %(territory)s::text)
   AND (%(first)s::text IS NULL OR (number, account_id) > (%(first)s::text, %(second)s::uuid))
 ORDER BY number, account_id LIMIT %(limit)s
 """
@@ -121,7 +124,7 @@ ORDER BY issued_at DESC, quote_id DESC LIMIT %(limit)s
 """
 _ORDERS: Final = """
 SELECT {columns} FROM portal.orders
-WHERE account_id = %(account)s
+WHERE account_id = %(account)s AND (%(states)s::text[] IS NULL OR state = ANY(%(states)s::text[]))
   AND (%(first)s::timestamptz IS NULL OR (prepared_at, order_id) < (%(first)s::timestamptz, %(second)s::uuid))
 ORDER BY prepared_at DESC, order_id DESC LIMIT %(limit)s
 """
@@ -130,6 +133,17 @@ SELECT {columns} FROM portal.timeline
 WHERE account_id = %(account)s
   AND (%(first)s::int8 IS NULL OR (position, event_id) > (%(first)s::int8, %(second)s::uuid))
 ORDER BY position, event_id LIMIT %(limit)s
+"""
+_NEWEST_FIRST: Final = """
+SELECT {columns} FROM portal.timeline
+WHERE account_id = %(account)s
+  AND (%(first)s::int8 IS NULL OR (position, event_id) < (%(first)s::int8, %(second)s::uuid))
+ORDER BY position DESC, event_id DESC LIMIT %(limit)s
+"""
+_NUMBERS: Final = """
+SELECT quote_id, number FROM portal.quotes WHERE quote_id = ANY(%(ids)s)
+UNION ALL SELECT order_id, number FROM portal.orders WHERE order_id = ANY(%(ids)s)
+UNION ALL SELECT subscription_id, number FROM portal.subscriptions WHERE subscription_id = ANY(%(ids)s)
 """
 _REACHED: Final = "SELECT position FROM projecting.checkpoints WHERE projection = %s AND partition = %s"
 
@@ -168,6 +182,7 @@ class PortalQueries:
         self._quotes = _Listing(_QUOTES, quotes, ("issued_at", "quote_id"), _instant)
         self._orders = _Listing(_ORDERS, orders, ("prepared_at", "order_id"), _instant)
         self._timeline = _Listing(_TIMELINE, timeline, ("position", "event_id"), _number)
+        self._newest_first = _Listing(_NEWEST_FIRST, timeline, ("position", "event_id"), _number)
 
     async def account(self, id: UUID) -> AccountRow | None:
         """One account."""
@@ -191,8 +206,14 @@ class PortalQueries:
         territories: frozenset[str],
         limit: int,
         cursor: str | None,
+        *,
+        named: str | None = None,
+        territory: str | None = None,
     ) -> PageOf[AccountRow]:
-        """These accounts and those of these territories, by number; `visible` None: all. Raises CursorInvalid."""
+        """These accounts and those of these territories, by number; `visible` None: all. Raises CursorInvalid.
+
+        `named`: how the number begins, or the whole VAT id. `territory`: of this one alone.
+        """
         async with reporting_unavailability(), seeing(self._pool) as connection:
             return await self._accounts.page(
                 connection,
@@ -201,6 +222,8 @@ class PortalQueries:
                 everything=visible is None,
                 accounts=list(visible or ()),
                 territories=list(territories),
+                named=named,
+                territory=territory,
             )
 
     async def subscriptions(self, account: UUID, limit: int, cursor: str | None) -> PageOf[SubscriptionRow]:
@@ -213,15 +236,29 @@ class PortalQueries:
         async with reporting_unavailability(), seeing(self._pool) as connection:
             return await self._quotes.page(connection, limit, cursor, account=account)
 
-    async def orders(self, account: UUID, limit: int, cursor: str | None) -> PageOf[OrderRow]:
-        """An account's orders, newest first. Raises CursorInvalid."""
+    async def orders(
+        self, account: UUID, limit: int, cursor: str | None, states: Iterable[str] | None = None
+    ) -> PageOf[OrderRow]:
+        """An account's orders, newest first; `states` None: in whatever state. Raises CursorInvalid."""
+        wanted = None if states is None else list(states)
         async with reporting_unavailability(), seeing(self._pool) as connection:
-            return await self._orders.page(connection, limit, cursor, account=account)
+            return await self._orders.page(connection, limit, cursor, account=account, states=wanted)
 
     async def timeline(self, account: UUID, limit: int, cursor: str | None) -> PageOf[TimelineRow]:
         """An account's events in the order of the log. Raises CursorInvalid."""
         async with reporting_unavailability(), seeing(self._pool) as connection:
             return await self._timeline.page(connection, limit, cursor, account=account)
+
+    async def newest_first(self, account: UUID, limit: int, cursor: str | None) -> PageOf[TimelineRow]:
+        """An account's events, the last one first. Raises CursorInvalid."""
+        async with reporting_unavailability(), seeing(self._pool) as connection:
+            return await self._newest_first.page(connection, limit, cursor, account=account)
+
+    async def numbers(self, ids: Iterable[UUID]) -> dict[UUID, str]:
+        """What people call these quotes, orders and subscriptions; other ids have no number."""
+        async with reporting_unavailability(), seeing(self._pool) as connection:
+            cursor = await connection.execute(_NUMBERS, {"ids": list(set(ids))}, prepare=True, binary=True)
+            return dict(await cursor.fetchall())
 
     async def timeline_after(self, account: UUID, position: int, limit: int) -> Sequence[TimelineRow]:
         """An account's events past a position, in order."""
@@ -240,9 +277,12 @@ class PortalQueries:
         """The subscription's row as a stream version made it."""
         return await self._as_of(subscriptions, id, version)
 
-    async def care(self, limit: int, cursor: str | None) -> PageOf[CareEntry]:
-        """The care list, oldest first, with the numbers that people go by. Raises CursorInvalid."""
-        return await care_page(self._pool, limit, cursor)
+    async def care(self, limit: int, cursor: str | None, account: UUID | None = None) -> PageOf[CareEntry]:
+        """The care list, all of it or an account's, oldest first, with the numbers that people go by.
+
+        Raises CursorInvalid.
+        """
+        return await care_page(self._pool, limit, cursor, account)
 
     async def order_as_of(self, id: UUID, version: int) -> OrderRow:
         """The order's row as a stream version made it."""
@@ -308,10 +348,12 @@ def _by_itself(event: LedgerEvent) -> Recorded:
     )
 
 
-async def care_page(pool: AsyncConnectionPool[AsyncConnection], limit: int, cursor: str | None) -> PageOf[CareEntry]:
+async def care_page(
+    pool: AsyncConnectionPool[AsyncConnection], limit: int, cursor: str | None, account: UUID | None = None
+) -> PageOf[CareEntry]:
     """A page of the care list, oldest first, for those who have no more than a pool. Raises CursorInvalid."""
     position, entry_id = _cursor_read(cursor, _number)
-    parameters = {"first": position, "second": entry_id, "limit": limit + 1}
+    parameters = {"first": position, "second": entry_id, "limit": limit + 1, "account": account}
     async with (
         reporting_unavailability(),
         seeing(pool) as connection,

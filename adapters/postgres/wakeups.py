@@ -88,6 +88,8 @@ class Wakeups:
     async def _notify(self) -> None:
         async def notify(connection: psycopg.AsyncConnection) -> None:
             self._own_pid = connection.info.backend_pid
+            # A notice is a transaction with a place in the log, but nothing that must outlive a crash.
+            await connection.execute("SET synchronous_commit = off")
             while True:
                 await self._has_to_notify.wait()
                 self._has_to_notify.clear()

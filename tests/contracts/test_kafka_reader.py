@@ -71,9 +71,8 @@ async def test_what_was_spoilt_is_kept_and_refilled_from_the_store(kafka_bench: 
     good = [(each.partition, message_of(each, name)) for each in rest]
     await asyncio.to_thread(send, access, [*bad, *good, *bad])
     lease = await kafka_bench.publication.take("nobody", 0.1, by_force=True)
-    identity = await kafka_bench.log().identity()
     assert lease is not None
-    assert await kafka_bench.publication.move(lease.epoch, 40, identity)
+    assert await kafka_bench.publication.move(lease.epoch, 40)
     worker = kafka_bench.worker("one")
     worker.start()
     await kafka_bench.until(SUBSCRIPTIONS, 40)
@@ -103,7 +102,7 @@ async def test_events_that_never_came_are_refilled_from_the_store(kafka_bench: B
     worker.start()
     lease = await kafka_bench.publication.take("nobody", 0.1, by_force=True)
     assert lease is not None
-    assert await kafka_bench.publication.move(lease.epoch, 65, await kafka_bench.log().identity())
+    assert await kafka_bench.publication.move(lease.epoch, 65)
     await kafka_bench.until(SUBSCRIPTIONS, 65)
     await worker.stop()
     assert await kafka_bench.differences() == []

@@ -69,7 +69,8 @@ async def test_a_relay_whose_lease_was_taken_over_can_store_no_position(kafka_be
     assert old is not None
     assert new is not None
     assert (old.position, new.position, new.epoch) == (5, 5, old.epoch + 1)
-    assert not await publication.move(old.epoch, 0, "kafka:another")
+    assert not await publication.begin(old.epoch, 0, "kafka:another")
+    assert not await publication.move(old.epoch, 0)
     assert not await publication.keep(old.epoch, 60)
     assert (await publication.state()).position == 5
     await publication.give_back(new.epoch)

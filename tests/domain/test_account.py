@@ -71,6 +71,14 @@ def test_contact_and_address_can_be_changed() -> None:
     assert (after.billing_address, after.country) == (reference(91), "AT")
 
 
+def test_language_and_time_zone_can_be_changed_and_the_same_twice_is_one_fact() -> None:
+    changed = given(account).when(lambda it: it.change_locale("en", "Europe/Vienna", NOON))
+    changed.then(BillingAccount.AccountLocaleChanged, language="en", time_zone="Europe/Vienna")
+    given(account, lambda it: it.change_locale("en", "Europe/Vienna", NOON)).when(
+        lambda it: it.change_locale("en", "Europe/Vienna", LATER)
+    ).then()
+
+
 def test_opening_a_quote_takes_the_place_of_the_one_before() -> None:
     given(account, lambda it: it.open_quote(QUOTE, NOON)).when(lambda it: it.open_quote(UUID(int=9), LATER)).then(
         BillingAccount.OpenQuoteChanged, open_quote_id=UUID(int=9), previous_quote_id=QUOTE

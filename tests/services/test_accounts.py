@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from domain.account import BillingAccount, RestrictionReason
+from domain.quote import Quote
 from domain.refusals import StaleVersion, TermInvalid
 from domain.subscription import Subscription
 from services.accounts import OpenAccount, StartSubscription
@@ -133,3 +134,14 @@ async def test_an_account_may_be_opened_with_its_card_in_one_append() -> None:
     assert (account.payment_method.brand, account.payment_method.token.version) == ("amex", 1)
     records = await world.events.read([account.payment_method.token])
     assert records[account.payment_method.token] == GatewayToken(token="tok_amex")
+
+
+async def test_a_quote_keeps_the_time_zone_that_it_was_issued_in(world: World) -> None:
+    quote = await world.quote((MEETING, 3))
+    version = (await world.the(BillingAccount, ACCOUNT)).version
+    await world.accounts.change_locale(ACCOUNT, "en", "Pacific/Auckland", world.context(), version)
+    account = await world.the(BillingAccount, ACCOUNT)
+    assert (account.language, account.time_zone) == ("en", "Pacific/Auckland")
+    assert (await world.the(Quote, quote)).time_zone == "Europe/Berlin"
+    with pytest.raises(StaleVersion):
+        await world.accounts.change_locale(ACCOUNT, "de", "Europe/Berlin", world.context(), version)

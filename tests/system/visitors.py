@@ -41,7 +41,7 @@ class _Forms(HTMLParser):
         self.forms: list[Form] = []
         self.text: list[str] = []
         self._button: tuple[str, str] | None = None
-        self._said = ""
+        self._said = self._select = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -50,8 +50,13 @@ class _Forms(HTMLParser):
         elif tag == "input" and given.get("name") and self.forms:
             if given.get("type") not in {"checkbox", "radio"} or "checked" in given:
                 self.forms[-1].fields[given["name"]] = given.get("value", "")
+        elif tag == "select":
+            self._select = given.get("name", "")
         elif tag == "option" and self.forms:
-            self.forms[-1].fields.setdefault("another", given.get("value", ""))
+            value = given.get("value", "")
+            if "selected" in given:
+                self.forms[-1].fields[self._select] = value
+            self.forms[-1].fields.setdefault(self._select, value)
         elif tag == "button":
             self._button, self._said = (given.get("name", ""), given.get("value", "")), ""
 

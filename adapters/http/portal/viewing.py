@@ -124,8 +124,14 @@ def page(
     **values: Any,
 ) -> Response:
     """A whole page. `forms_to`: another origin that its forms may lead to, as a payment gateway's."""
-    framed = {"account": None, "csrf_token": None, "may": frozenset(), "here": request.url.path, **values}
-    html = rendered(f"{template}.html.j2", reader, **framed)
+    framed: dict[str, Any] = {
+        "account": None,
+        "csrf_token": None,
+        "may": frozenset(),
+        "staff": False,
+        "here": request.url.path,
+    }
+    html = rendered(f"{template}.html.j2", reader, **(framed | values))
     return Response(
         html,
         status,

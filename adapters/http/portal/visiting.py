@@ -21,7 +21,7 @@ from adapters.ledger import Ledger
 from adapters.postgres.sessions import Session
 from domain.refusals import CommandInProgress, NotFound, NotPermitted
 from projections.portal import AccountRow
-from services.authorisation import PERMITTED, Operation
+from services.authorisation import PERMITTED, SEES, Operation, Sight
 from services.ports import CommandContext, Outcome, Position
 
 _SEE_OTHER = 303
@@ -54,9 +54,15 @@ class Visit:
         role = self.session.caller.actor.role
         return frozenset(each for each, roles in PERMITTED.items() if role in roles)
 
+    @property
+    def is_staff(self) -> bool:
+        """Whether somebody looks at accounts that are not his own company's."""
+        return SEES[self.session.caller.actor.role] is not Sight.NAMED
+
     def page(self, template: str, status: int = 200, *, forms_to: str = "", **values: Any) -> Response:
         """A page in the frame that knows who is signed in and which account he looks at."""
-        framed = {"account": self.billed, "csrf_token": self.session.csrf_token, "may": self.may}
+        framed: dict[str, Any] = {"account": self.billed, "csrf_token": self.session.csrf_token, "may": self.may}
+        framed["staff"] = self.is_staff
         return page(self.request, template, self.reader, status, forms_to=forms_to, **(framed | values))
 
     async def looked(self, operation: Operation, kind: str, *subjects: UUID) -> None:

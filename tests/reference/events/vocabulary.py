@@ -186,6 +186,7 @@ WHEN: Final[Mapping[str, str]] = {
     "AccountOpened.v1": "An operator or an import opens the account.",
     "BillingContactChanged.v1": "Somebody names another billing contact.",
     "BillingAddressChanged.v1": "Somebody gives another billing address.",
+    "AccountLocaleChanged.v1": "Somebody chooses another language or time zone in the account's settings.",
     "PaymentMethodSelected.v1": "A card is chosen for the account, the first one too.",
     "SelfServiceRestricted.v1": "Corporate Account Services takes self-service away, or gives another reason for it.",
     "SelfServiceAllowed.v1": "Corporate Account Services gives self-service back.",

@@ -193,10 +193,100 @@ def sizes(stage: Stage) -> Iterator[State]:
         if subscriptions:
             Walk(visitor).to_cart()
             yield f"cart-of-{subscriptions}", visitor.page
-    visitor = stage.visit()
+
+
+def lists(stage: Stage) -> Iterator[State]:
+    """Quotes, orders, history and settings: empty, then with something of each kind."""
+    walk, company = stage.signed_in("A-10017", "A-10038")
+    page, account = walk.page, account_id(company.opening.number)
+    base = f"/portal/accounts/{account}"
+    for name in ("quotes", "orders"):
+        page.goto(f"{base}/{name}")
+        yield f"{name}-empty", page
+    replaced = stage.product.quoted(company, None)
+    kept = stage.product.quoted(company, replaced)
+    order = stage.product.placed(company, kept)
+    stage.product.until(company, order, "Completed")
+    declined = stage.product.quoted(company, None, 1)
+    stage.product.commanded(company.login, f"quotes/{declined}/decline")
+    opened = stage.product.quoted(company, None, 1)
+    for name in ("quotes", "orders", "timeline", "settings"):
+        page.goto(f"{base}/{name}")
+        yield name, page
+    page.goto(f"{base}/orders?show=drafts")
+    yield "orders-of-a-kind-none", page
+    page.goto(f"/portal/quotes/{opened}/decline")
+    yield "quote-decline", page
+    page.goto(f"/portal/quotes/{declined}")
+    yield "quote-declined", page
+    page.goto(f"{base}/settings")
+    page.locator("form[action$='/contact'] #email").fill("nobody")
+    page.locator("form[action$='/contact'] button.main").click()
+    expect(page.locator("#complaints")).to_be_visible()
+    yield "settings-wrong", page
+    page.goto(f"{base}/payment-method")
+    yield "account-card", page
+    page.goto(f"/portal/orders/{order}/receipt")
+    document = walk.visitor.tab()
+    document.set_content(page.content())  # no script may run where the receipt itself is, the test's no more than others
+    yield "receipt", document
+
+
+def account_services(stage: Stage) -> Iterator[State]:
+    """What Corporate Account Services sees and may do, each act as far as the page that says what it will do."""
+    company, product, visitor = stage.company("A-10024", "A-10047"), stage.product, stage.visit()
+    page, account = visitor.page, account_id(company.opening.number)
+    order = product.placed(company, product.quoted(company, None))
+    product.until(company, order, "Completed")
+    product.planned("provisioning.set_seats", "reject")
+    rejected = product.placed(company, product.quoted(company, None, 1))
+    product.until(company, rejected, "PartlyProvisioned", "Completed", "Cancelled")
+    product.planned("provisioning.set_seats", "pause")
+    waiting = product.placed(company, product.quoted(company, None, 1))
+    product.until(company, waiting, "Authorised")
     visitor.sign_in_as("Sabine Vogt")
-    yield "accounts", visitor.page
+    yield "accounts-of-staff", page
+    page.goto("/portal/accounts?named=A-99999")
+    yield "accounts-of-staff-none", page
+    for name in ("overview", "eligibility"):
+        page.goto(f"/portal/accounts/{account}/{name}")
+        yield name, page
+    page.goto("/portal/care")
+    yield "care", page
+    closing = page.locator("a[href$='/close']")
+    if closing.count():
+        closing.first.click()
+        page.wait_for_url("**/close")
+        yield "care-close", page
+    page.goto(f"/portal/orders/{order}/events")
+    yield "order-events", page
+    for act, id in (("cancel", waiting), ("release", waiting), ("refund", order), ("resend", order)):
+        page.goto(f"/portal/orders/{id}/{act}")
+        yield f"order-{act}", page
+        if act == "refund":
+            page.locator("button.main").click()
+            page.wait_for_load_state()
+            yield "order-refund-said", page
+    product.unplanned("provisioning.set_seats")
+    product.until(company, waiting, "Completed")
+
+
+def sales(stage: Stage) -> Iterator[State]:
+    """A sales rep's quote with prices of its own."""
+    company, visitor = stage.company("A-10023", "A-10032"), stage.visit()
+    visitor.sign_in_as("Jörg Brandt" if stage.language == "de" else "Claire Dubois")
+    page = visitor.page
+    page.goto(f"/portal/accounts/{account_id(company.opening.number)}/offer")
+    yield "offer", page
+    page.locator("input[name^=seats]").first.fill("many")
+    page.locator("button.main").click()
+    expect(page.locator("#complaints")).to_be_visible()
+    yield "offer-wrong", page
+    page.locator("input[name^=seats]").first.fill("5")
+    page.locator("button.main").click()
+    expect(page.locator("tr.sum")).to_be_visible()
+    yield "offer-priced", page
 
 
 Story = Callable[[Stage], Iterator[State]]
-STORIES: Final[tuple[Story, ...]] = (signing_in, buying, paying_otherwise, without_self_service, open_quotes, sizes)
+STORIES: Final[tuple[Story, ...]] = (signing_in, buying, paying_otherwise, without_self_service, open_quotes, lists, account_services, sales, sizes)

@@ -20,7 +20,8 @@ import pytest
 
 from adapters.postgres import embedded
 from adapters.seeding.companies import Company
-from domain.identifiers import account_id
+from adapters.settings import TERMS_VERSION
+from domain.identifiers import account_id, subscription_id
 from tests.system.processes import environment
 
 SECONDS = 20.0
@@ -129,6 +130,18 @@ class Product:
         waited = self._client.get("/v1/accounts", headers={**headers, **position})
         assert waited.status_code == 200, waited.text
         return answer.json()
+
+    def quoted(self, company: Company, replaces: str | None, seats: int = 2) -> str:
+        """Issue a quote for the account's first subscription: its id."""
+        lines = [{"subscription_id": str(subscription_id(company.subscriptions[0].number)), "seats_to_add": seats}]
+        path = f"accounts/{account_id(company.opening.number)}/quotes"
+        return str(self.commanded(company.login, path, {"lines": lines, "replaces": replaces})["id"])
+
+    def placed(self, company: Company, quote: str) -> str:
+        """Place the quote's service order: its id."""
+        order = self.commanded(company.login, f"quotes/{quote}/orders")["id"]
+        self.commanded(company.login, f"orders/{order}/place", {"terms_version": TERMS_VERSION}, version='"1"')
+        return str(order)
 
     def planned(self, point: str, behaviour: str, moment: str = "before", **more: Any) -> None:
         """Have a counterparty do something wrong; see adapters.sandbox_script."""

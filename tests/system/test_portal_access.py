@@ -187,7 +187,7 @@ async def test_our_own_fault_is_a_page_with_a_reference_and_the_form_can_be_sent
 ) -> None:
     anna = await portal.visitor()
     cart = await anna.get(f"{BASE}/cart?{SEATS}=3")
-    issue, portal.ledger.quoting.issue = portal.ledger.quoting.issue, _broken  # type: ignore[method-assign]
+    issue, portal.ledger.quoting.issue = portal.ledger.quoting.issue, _broken  # type: ignore[method-assign, assignment]
     failed = await anna.press(cart, SAVE)
     assert failed.status == 500
     assert "Das ist unser Fehler" in failed.text

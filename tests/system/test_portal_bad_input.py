@@ -36,7 +36,7 @@ def said_beside(page: Page, field: str) -> str:
     assert f'<a href="#{field}">{message}</a>' in page.source
     assert re.search(rf'id="{field}"[^>]*aria-invalid="true"', page.source)
     assert 'role="alert" tabindex="-1" autofocus' in page.source
-    return message.strip()
+    return str(message).strip()
 
 
 QUANTITIES = ["", " ", "0", "-1", "1.5", "1,5", "three", "10001", "999999999", "1e3", "\u0663", CARD, SCRIPT]

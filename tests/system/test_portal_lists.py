@@ -260,6 +260,7 @@ async def test_the_account_speaks_the_language_and_counts_in_the_zone_that_are_c
     portal: Portal, anna: Visitor
 ) -> None:
     quote = await issued(portal)
+    anna.cookies[LANGUAGE] = "de"  # chosen in this browser before
     page = await anna.press(await settings_of(anna), SAVE_LOCALE, language="en", time_zone="Pacific/Auckland")
     assert "Language and time zone" in page.text
     row = await portal.ledger.queries.account(LINDNER)

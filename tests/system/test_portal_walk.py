@@ -133,7 +133,9 @@ async def test_a_review_that_has_changed_is_shown_again_and_not_placed(portal: P
 
 
 def _quote_in(page: Page) -> str:
-    return re.findall(r"/portal/quotes/([0-9a-f-]{36})/payment", page.source)[0]
+    found = re.search(r"/portal/quotes/([0-9a-f-]{36})/payment", page.source)
+    assert found
+    return found[1]
 
 
 async def test_each_form_sent_twice_or_thrice_has_one_effect(portal: Portal, anna: Visitor) -> None:

@@ -14,7 +14,8 @@ from adapters.http.portal.cards import kept
 from adapters.http.portal.forms import Sent, TheForm
 from adapters.http.portal.refusals import Complaint, taken
 from adapters.http.portal.visiting import AVisit, PortalRoute, Visit, see
-from adapters.http.portal.words import LANGUAGES, language, msgid
+from adapters.http.portal.words import LANGUAGE, LANGUAGES, TIME_ZONE, language, msgid
+from adapters.http.signing_in.session import take_away
 from services.authorisation import Operation
 from services.ports import CommandContext, Outcome
 from services.vault_records import Address, Contact
@@ -23,6 +24,7 @@ settings = APIRouter(route_class=PortalRoute)
 
 _CONTACT: Final = ("name", "email", "phone")
 _ADDRESS: Final = ("street", "postal_code", "city", "region", "country")
+_SEE_OTHER: Final = 303
 _NO_LANGUAGE: Final = msgid("Choose a language.")
 _NO_TIME_ZONE: Final = msgid("Choose a time zone.")
 _NO_COUNTRIES: Final = frozenset(
@@ -78,7 +80,11 @@ async def change_locale(visit: AVisit, form: TheForm) -> Response:
         account_id = visit.account.account_id
         return await visit.ledger.accounts.change_locale(account_id, code, zone, context, version_of(form))
 
-    return await _changed(visit, form, execute)
+    answer = await _changed(visit, form, execute)
+    if answer.status_code == _SEE_OTHER:
+        for chosen_for_himself in (LANGUAGE, TIME_ZONE):  # it would hide what he has just saved
+            take_away(answer, chosen_for_himself)
+    return answer
 
 
 @settings.post("/accounts/{account_id}/settings/contact", openapi_extra=asks(Operation.CHANGE_ACCOUNT))

@@ -41,7 +41,7 @@ def measured(out: Console) -> list[Figure]:
     """The 95th percentile of each page, in milliseconds."""
     with bench_server() as server:
         company, order, quote = _loaded(server, out)
-        return asyncio.run(_measured(server, out, company, order, quote))
+        return asyncio.run(_measured(server, company, order, quote))
 
 
 def _loaded(server: BenchServer, out: Console) -> tuple[UUID, UUID, UUID]:
@@ -67,7 +67,7 @@ def _loaded(server: BenchServer, out: Console) -> tuple[UUID, UUID, UUID]:
     return company.id, company.current.id, company.current.quote_id
 
 
-async def _measured(server: BenchServer, out: Console, account: UUID, order: UUID, quote: UUID) -> list[Figure]:
+async def _measured(server: BenchServer, account: UUID, order: UUID, quote: UUID) -> list[Figure]:
     port, url = free_port(), server.application_url()
     async with running_server("benchmarks.serving", port, url):
         secret = await _signed_in(server, account)

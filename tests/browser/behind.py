@@ -23,7 +23,10 @@ PRODUCTS = ("goto_meeting", "goto_webinar", "goto_training", "gotoassist_v4", "g
 def sized(number: str, language: str, subscriptions: int, today: datetime) -> Company:
     """A company with so many subscriptions, and a name that is long in any language."""
     names = {
-        "de": ("Donaudampfschifffahrtselektrizitätenhauptbetriebswerk GmbH & Co. KGaA", "Annegret Überfeldt-Schmidtbauer"),
+        "de": (
+            "Donaudampfschifffahrtselektrizitätenhauptbetriebswerk GmbH & Co. KGaA",
+            "Annegret Überfeldt-Schmidtbauer",
+        ),
         "en": ("Llanfairpwllgwyngyll Telecommunications and Conferencing Ltd", "Bartholomew Featherstonehaugh"),
     }
     legal_name, contact = names[language]

@@ -1,4 +1,7 @@
-"""One running product and one Chromium for the session. Playwright's loop runs in it: these tests are never coroutines."""
+"""One running product and one Chromium for the session.
+
+Playwright's loop runs in the session's thread, so these tests are never coroutines.
+"""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -29,8 +32,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def product(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """The product with its sample accounts."""
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """The product with its sample accounts; not where there is no browser to see it."""
+    required()
     running = Product(tmp_path_factory.mktemp("product"))
     yield running
     running.stop()

@@ -19,6 +19,9 @@ from tests.browser.product import Product
 from tests.browser.visitors import Visitor
 from tests.browser.walk import Walk
 
+NO_PRICE: Final = "\N{EN DASH}"
+"""Where a price will be."""
+
 State = tuple[str, Page]
 """What the state is called, and the page that shows it."""
 
@@ -77,7 +80,7 @@ def buying(stage: Stage) -> Iterator[State]:
     walk.with_another()
     walk.quantities.nth(0).fill("3")
     walk.quantities.nth(1).fill("1")
-    expect(page.locator("[data-sum=gross]")).not_to_have_text("–")
+    expect(page.locator("[data-sum=gross]")).not_to_have_text(NO_PRICE)
     yield "cart-filled", page
     walk.save_cart("3", "1")
     yield "quote", page
@@ -227,8 +230,8 @@ def lists(stage: Stage) -> Iterator[State]:
     page.goto(f"{base}/payment-method")
     yield "account-card", page
     page.goto(f"/portal/orders/{order}/receipt")
-    document = walk.visitor.tab()
-    document.set_content(page.content())  # no script may run where the receipt itself is, the test's no more than others
+    document = walk.visitor.tab()  # where the receipt itself is no script may run, a test's neither
+    document.set_content(page.content())
     yield "receipt", document
 
 
@@ -289,4 +292,14 @@ def sales(stage: Stage) -> Iterator[State]:
 
 
 Story = Callable[[Stage], Iterator[State]]
-STORIES: Final[tuple[Story, ...]] = (signing_in, buying, paying_otherwise, without_self_service, open_quotes, lists, account_services, sales, sizes)
+STORIES: Final[tuple[Story, ...]] = (
+    signing_in,
+    buying,
+    paying_otherwise,
+    without_self_service,
+    open_quotes,
+    lists,
+    account_services,
+    sales,
+    sizes,
+)

@@ -21,10 +21,26 @@ from tests.browser.visitors import HEIGHTS, NARROW, WIDE, Visitor
 # The pages tell the same times on every day that the pictures are taken on.
 NOW = datetime(2027, 3, 15, 9, tzinfo=UTC)
 ALSO_NARROW = frozenset(
-    "subscriptions cart-filled cart-with-open-quote quote payment payment-wrong review order-under-way order-declined "
-    "order-completed quotes orders history settings care trouble-no-such-page".split()
+    [
+        "subscriptions",
+        "cart-filled",
+        "cart-with-open-quote",
+        "quote",
+        "payment",
+        "payment-wrong",
+        "review",
+        "order-under-way",
+        "order-declined",
+        "order-completed",
+        "quotes",
+        "orders",
+        "timeline",
+        "settings",
+        "care",
+        "trouble-no-such-page",
+    ]
 )
-ALSO_DARK = frozenset("subscriptions cart-with-open-quote payment-wrong order-under-way quotes care".split())
+ALSO_DARK = frozenset(["subscriptions", "cart-with-open-quote", "payment-wrong", "order-under-way", "quotes", "care"])
 TALLEST = 1800
 
 # Chromium itself makes WebP of its pictures: a fifth of their size as PNG.
@@ -68,8 +84,9 @@ class Album:
         lines = [
             "# The portal's pages",
             "",
-            "Every page in every state, German left and English right, as `make screenshots` takes them with the sample",
-            "accounts of `make run`. The states are those that the browser tests look at (`tests/browser/gallery.py`).",
+            "Every page in every state, German left and English right, as `make screenshots` takes them with the",
+            "sample accounts of `make run`. The states are those that the browser tests look at, in",
+            "`tests/browser/gallery.py`.",
         ]
         for state in self.names:
             lines += ["", f"## {state.replace('-', ' ').capitalize()}", ""]

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Customers, Visits
+from tests.browser.gallery import NO_PRICE
 from tests.browser.labels import LABELS
 from tests.browser.product import Product
 from tests.browser.visitors import NARROW, WIDE
@@ -34,7 +35,7 @@ def test_an_admin_adds_seats_to_two_subscriptions_and_gets_the_receipt(
     today = int(first.get_attribute("data-seats") or "")
     assert today in {each.seats for each in company.subscriptions}
     expect(first.get_by_text(said.sum.format(today, 3, today + 3))).to_be_visible()
-    expect(page.locator("[data-sum=gross]")).not_to_have_text("–")
+    expect(page.locator("[data-sum=gross]")).not_to_have_text(NO_PRICE)
     previewed = _plain(page.locator("[data-sum=gross]").inner_text())
     _must_fit(page)
 

@@ -57,7 +57,9 @@ def test_each_step_of_an_order_is_on_its_page_within_300_ms_of_its_event_without
 def _waits(happened: dict[int, float], seen: list[tuple[int, float]]) -> list[float]:
     """Milliseconds from each event after the page's first look until a message with it, or a later one, was shown."""
     first = seen[0][0]
-    shown = {version: min(at for number, at in seen if number >= version) for version in happened if version <= seen[-1][0]}
+    shown = {
+        version: min(at for number, at in seen if number >= version) for version in happened if version <= seen[-1][0]
+    }
     return [shown[version] - at for version, at in happened.items() if first < version <= seen[-1][0]]
 
 

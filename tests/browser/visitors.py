@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
@@ -94,12 +95,6 @@ class Visitor:
         page.get_by_role("link", name=name, exact=True).click()
         page.wait_for_url(re.compile(r"/(portal|signed-in)"))
 
-    def expire_session(self) -> None:
-        """Be away for so long that the browser holds no session any more."""
-        kept = [each for each in self.context.cookies() if each["name"] != "__Host-seatledger"]  # type: ignore[typeddict-item]
-        self.context.clear_cookies()
-        self.context.add_cookies([{**each, "url": self.base} for each in kept if "__Host-" not in each["name"]])  # type: ignore[typeddict-item, typeddict-unknown-key]
-
     def _asked(self, request: Request) -> None:
         if not request.url.startswith((self.base + "/", "data:", "blob:")):
             self.seen.elsewhere.append(request.url)
@@ -121,10 +116,11 @@ def barriers(page: Page, *rules: str) -> list[str]:
     """
     options = {**AXE, "runOnly": [*rules]} if rules else AXE
     found = Axe().run(page, options=options).response["violations"]
-    return [
-        f"{each['id']} ({each['impact']}): {', '.join(' '.join(map(str, node['target'])) for node in each['nodes'][:4])}"
-        for each in found
-    ]
+    return [f"{each['id']} ({each['impact']}): {_places(each['nodes'])}" for each in found]
+
+
+def _places(nodes: list[dict[str, Any]]) -> str:
+    return ", ".join(" ".join(map(str, node["target"])) for node in nodes[:4])
 
 
 def weight(page: Page) -> int:

@@ -291,6 +291,9 @@ def sales(stage: Stage) -> Iterator[State]:
     yield "offer-priced", page
 
 
+DOCUMENTS: Final = frozenset({"receipt"})
+"""States that show what is mailed: read in any program, it has no landmarks of a page."""
+
 Story = Callable[[Stage], Iterator[State]]
 STORIES: Final[tuple[Story, ...]] = (
     signing_in,

@@ -15,14 +15,10 @@ HEIGHTS = {NARROW: 780, WIDE: 900}
 LOCALES = {"de": "de-DE", "en": "en-GB"}
 PAGE_BYTES = 100_000
 
-# What WCAG 2.2 AA asks and axe-core can see, and its own advice.
-AXE = {
-    "runOnly": {
-        "type": "tag",
-        "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"],
-    },
-    "resultTypes": ["violations"],
-}
+WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa")
+EVERYTHING = (*WCAG, "best-practice")
+"""Kinds of axe-core's rules: what WCAG 2.2 AA asks and a program can see, and its authors' own advice."""
+
 _WEIGHT = """
 [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
     .filter((each) => each.initiatorType !== "fetch").reduce((sum, each) => sum + each.decodedBodySize, 0)
@@ -109,12 +105,12 @@ class Visitor:
             self.seen.complaints.append(message.text)
 
 
-def barriers(page: Page, *rules: str) -> list[str]:
-    """What axe-core finds on the page by these rules, or by all: rule, how bad, and where.
+def barriers(page: Page, *kinds: str) -> list[str]:
+    """What axe-core finds on the page by its rules of these kinds: rule, how bad, and where.
 
     It needs a page whose script runs.
     """
-    options = {**AXE, "runOnly": [*rules]} if rules else AXE
+    options = {"runOnly": {"type": "tag", "values": [*kinds]}, "resultTypes": ["violations"]}
     found = Axe().run(page, options=options).response["violations"]
     return [f"{each['id']} ({each['impact']}): {_places(each['nodes'])}" for each in found]
 

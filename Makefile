@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo reset setup test check test-unit test-system bench chaos format reference lock seed status doctor
+.PHONY: help run demo reset setup test check test-unit test-system test-browser screenshots bench chaos format reference lock seed status doctor
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -35,10 +35,11 @@ else
 	@exec $(BIN)/seatledger demo
 endif
 
-test: $(STAMP) check ## everything that must hold: checks, unit and system tests, coverage
+test: $(STAMP) check ## everything that must hold: checks, unit, system and browser tests, coverage
 	@rm -f .coverage .coverage.* coverage.json
 	@$(MAKE) --no-print-directory test-unit COVERAGE="--cov --cov-report="
 	@$(MAKE) --no-print-directory test-system COVERAGE="--cov --cov-append --cov-report="
+	@$(MAKE) --no-print-directory test-browser
 	@$(BIN)/coverage json -q && $(BIN)/python .ci/coverage_floors.py
 
 setup: $(STAMP) ## install what is locked into .venv, and nothing else
@@ -67,6 +68,9 @@ test-unit: $(STAMP) ## the tests that need no server and no socket
 test-system: $(STAMP) ## the tests on real servers and processes
 	@$(BIN)/python -m pytest -m system -p no:cacheprovider -n 3 --dist worksteal tests $(COVERAGE)
 
+test-browser: $(STAMP) ## the portal in Debian's Chromium; skipped where there is none, unless REQUIRE_BROWSER=1
+	@$(BIN)/python -m pytest -m browser -p no:cacheprovider -n 2 --dist worksteal tests/browser
+
 bench: $(STAMP) ## measure against something real in the same run (NAME=append; JSON=file)
 	@$(BIN)/python -m benchmarks bench $(NAME) $(if $(JSON),--json $(JSON))
 
@@ -76,6 +80,9 @@ chaos: $(STAMP) ## break things on purpose under load and compare the books (NAM
 ##@ change
 format: $(STAMP) ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+screenshots: $(STAMP) ## take pictures of every page and state anew, in German and English (docs/screenshots.md)
+	@$(BIN)/python -m tests.browser.screenshots docs
 
 reference: $(STAMP) ## write docs/reference anew from the code: order states, events, their schemas, AsyncAPI
 	@$(BIN)/python -m tests.reference.document

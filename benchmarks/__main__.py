@@ -11,6 +11,7 @@ from rich.console import Console
 from benchmarks.figures import Figure, written
 from benchmarks.performance import remembered
 
+<<<<<<< HEAD
 BENCH: Final = ("append", "project", "http", "latency", "relay", "growth", "memory", "start", "access", "metrics")
 CHAOS: Final = (
     "saga",
@@ -25,6 +26,10 @@ CHAOS: Final = (
     "canaries",
     "http",
 )
+=======
+BENCH: Final = ("append", "project", "http", "latency", "relay", "growth", "memory", "start", "access", "pages")
+CHAOS: Final = ("saga", "model", "receipts", "kill", "store", "kafka", "cluster", "poison", "canaries", "http")
+>>>>>>> w-browser
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 out = Console(stderr=True, highlight=False)

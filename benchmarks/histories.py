@@ -42,17 +42,18 @@ _TOKEN: Final = "tok_visa"
 class Company:
     """One company's account with subscriptions; `order` is one order's whole history, and the next follows it."""
 
-    def __init__(self, number: int, began: datetime = BEGAN) -> None:
+    def __init__(self, number: int, began: datetime = BEGAN, subscriptions: int = len(PRODUCTS)) -> None:
         """`number` makes every id; `began` is the business time of its first event."""
         self.number = f"B-{number:06d}"
         self.id = account_id(self.number)
         self.at = began
         self._commands = 0
         self._orders = 0
+        self._size = subscriptions
         self._subscriptions: list[Subscription] = []
 
     def opened(self) -> Iterator[Append]:
-        """The account with its card and four subscriptions."""
+        """The account with its card and subscriptions."""
         records = [
             sealed(vault_id(self.id, record.KIND), 1, self.id, record)
             for record in (
@@ -80,8 +81,8 @@ class Company:
         card = PaymentMethod(token.reference, PaymentMethodKind.CREDIT_CARD, "visa", "4242", 2034, 12)
         self._account.select_payment_method(card, self.at)
         yield self._append([self._account], ADMIN, [token])
-        for number, product in enumerate(PRODUCTS):
-            name = f"{self.number}-{number}"
+        for number in range(self._size):
+            name, product = f"{self.number}-{number}", PRODUCTS[number % len(PRODUCTS)]
             subscription = Subscription(
                 id=subscription_id(name),
                 account_id=self.id,

@@ -92,7 +92,7 @@ async def served(
             made.append(Admin(token, [company.number for company in own], [company.id for company in own]))
     how = ["apart"] if apart else []
     brokers = {"KAFKA_BOOTSTRAP_SERVERS": kafka} if kafka else {}
-    async with _running("benchmarks.serving", port, url, *how, environment=brokers) as process:
+    async with running_server("benchmarks.serving", port, url, *how, environment=brokers) as process:
         worker = Running("work", DATABASE_URL=url, SANDBOX="1", **brokers) if apart else None
         try:
             await asyncio.gather(*(_open_quotes(port, admin) for admin in made))
@@ -107,14 +107,15 @@ async def served(
 async def beside(server: BenchServer, portal: Portal, module: str) -> AsyncIterator[Portal]:
     """Another server on the same ledger, with the same admins."""
     port = free_port()
-    async with _running(module, port, server.application_url()) as process:
+    async with running_server(module, port, server.application_url()) as process:
         yield Portal(port, process, portal.admins)
 
 
 @asynccontextmanager
-async def _running(
+async def running_server(
     module: str, port: int, url: str, *how: str, environment: Mapping[str, str] = MappingProxyType({})
 ) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A module that serves a ledger on the port, ready."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, str(port), url, *how), env={**os.environ, **environment}
     )

@@ -11,8 +11,19 @@ from rich.console import Console
 from benchmarks.figures import Figure, written
 from benchmarks.performance import remembered
 
-<<<<<<< HEAD
-BENCH: Final = ("append", "project", "http", "latency", "relay", "growth", "memory", "start", "access", "metrics")
+BENCH: Final = (
+    "append",
+    "project",
+    "http",
+    "latency",
+    "relay",
+    "growth",
+    "memory",
+    "start",
+    "access",
+    "metrics",
+    "pages",
+)
 CHAOS: Final = (
     "saga",
     "model",
@@ -26,10 +37,6 @@ CHAOS: Final = (
     "canaries",
     "http",
 )
-=======
-BENCH: Final = ("append", "project", "http", "latency", "relay", "growth", "memory", "start", "access", "pages")
-CHAOS: Final = ("saga", "model", "receipts", "kill", "store", "kafka", "cluster", "poison", "canaries", "http")
->>>>>>> w-browser
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 out = Console(stderr=True, highlight=False)

@@ -110,7 +110,7 @@ LEFT JOIN portal.quotes AS quote ON quote.quote_id = entry.subject_id
 _PARKED_IN_THE_LEDGER: Final[LiteralString] = f"""
 SELECT entry.*, null::text AS account_number, null::text AS subject_number FROM ({_PARKED}) AS entry {_PAST_CURSOR}
 """  # noqa: S608 -- as above
-_NUMBERS: Final = "SELECT account_id, number FROM portal.accounts WHERE account_id = ANY(%s)"
+_ACCOUNT_NUMBERS: Final = "SELECT account_id, number FROM portal.accounts WHERE account_id = ANY(%s)"
 
 # Every list ends with its two columns of order, the second unique, so that a cursor names one place for ever.
 _ACCOUNTS: Final = """
@@ -387,7 +387,7 @@ async def _with_numbers(pool: AsyncConnectionPool[AsyncConnection], entries: Seq
     """The entries, each with its account's number: those of the ledger's own database have none."""
     accounts = [entry.account_id for entry in entries if entry.account_number is None]
     async with reporting_unavailability(), seeing(pool) as connection:
-        numbers: dict[UUID, str] = dict(await (await connection.execute(_NUMBERS, (accounts,))).fetchall())
+        numbers: dict[UUID, str] = dict(await (await connection.execute(_ACCOUNT_NUMBERS, (accounts,))).fetchall())
     return [replace(entry, account_number=entry.account_number or numbers.get(entry.account_id)) for entry in entries]
 
 

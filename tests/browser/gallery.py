@@ -267,8 +267,9 @@ def account_services(stage: Stage) -> Iterator[State]:
         page.goto(f"/portal/orders/{id}/{act}")
         yield f"order-{act}", page
         if act == "refund":
+            page.get_by_role("combobox").select_option(index=1)
             page.locator("button.main").click()
-            page.wait_for_load_state()
+            expect(page.locator("button[value=do]")).to_be_visible()
             yield "order-refund-said", page
     product.unplanned("provisioning.set_seats")
     product.until(company, waiting, "Completed")

@@ -139,6 +139,7 @@ def _refunded(visitor: Visitor, product: Product, company: Company) -> str:
     order = product.placed(company, product.quoted(company, None))
     product.until(company, order, "Completed")
     visitor.page.goto(f"/portal/orders/{order}/refund")
+    visitor.page.get_by_role("combobox").select_option(index=1)
     visitor.page.locator("main button.main").click()
     visitor.page.wait_for_selector("button[value=do]")
     return "button[value=do]"

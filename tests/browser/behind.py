@@ -63,12 +63,10 @@ def sized(number: str, language: str, subscriptions: int, today: datetime) -> Co
     )
 
 
-def add_account(folder: Path, company: Company) -> None:
-    """Open the account with its subscriptions, and let its admin sign in; back once the pages show it."""
+def add_accounts(folder: Path, *companies: Company) -> None:
+    """Open the accounts with their subscriptions, and let their admins sign in; back once the pages show them."""
 
-    async def add(ledger: Ledger) -> None:
-        for person in _people([company]):
-            await ledger.sandbox.identity.admit(person)
+    async def add_one(ledger: Ledger, company: Company) -> None:
         now = await ledger.clock.now()
         if company.subscriptions:
             outcomes = await _add(ledger, company, now)
@@ -76,6 +74,11 @@ def add_account(folder: Path, company: Company) -> None:
             context = _context(account_id(company.opening.number), "open", now)
             outcomes = [await ledger.accounts.open(company.opening, context)]
         await _visible(ledger, outcomes)
+
+    async def add(ledger: Ledger) -> None:
+        for person in _people(companies):
+            await ledger.sandbox.identity.admit(person)
+        await asyncio.gather(*(add_one(ledger, company) for company in companies))
 
     _done(folder, add)
 

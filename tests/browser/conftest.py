@@ -3,6 +3,7 @@
 Playwright's loop runs in the session's thread, so these tests are never coroutines.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -10,12 +11,15 @@ import pytest
 from playwright.sync_api import Browser
 
 from adapters.seeding.companies import Company, companies
+from tests.browser.behind import add_accounts, sized
 from tests.browser.chromium import chromium, required
 from tests.browser.product import Product
 from tests.browser.visitors import Visitor
 
 Visits = Callable[..., Visitor]
 Customers = Callable[[str], Company]
+
+BATCH = 15
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,25 +65,16 @@ def sample() -> dict[str, Company]:
 
 
 @pytest.fixture(scope="session")
-def customer(sample: dict[str, Company]) -> Customers:
-    """Gives the next account of a language that can order at once and that no test has had before."""
-    free = {language: iter(_unspoilt(sample, language)) for language in ("de", "en")}
+def customer(product: Product) -> Customers:
+    """Gives an account of a language that can order at once and that no test has had before."""
+    numbers = itertools.count(30_001)
+    free: dict[str, list[Company]] = {"de": [], "en": []}
 
     def following(language: str) -> Company:
-        found = next(free[language], None)
-        assert found, f"no sample account in {language} is left: reuse one, or add some"
-        return found
+        if not free[language]:
+            new = [sized(f"A-{next(numbers)}", language, 2, product.now()) for _ in range(BATCH)]
+            add_accounts(product.folder, *new)
+            free[language] = new
+        return free[language].pop()
 
     return following
-
-
-def _unspoilt(sample: dict[str, Company], language: str) -> list[Company]:
-    return [
-        company
-        for company in sample.values()
-        if company.opening.language == language
-        and company.restriction is None
-        and company.open_quote is None
-        and company.card in {"tok_visa", "tok_visa_debit", "tok_mastercard", "tok_amex"}
-        and len(company.subscriptions) > 1
-    ]

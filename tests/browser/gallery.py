@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from adapters.payments.sandbox import TOKENS
 from adapters.seeding.companies import Company
 from domain.identifiers import account_id, subscription_id
-from tests.browser.behind import add_account, sized
+from tests.browser.behind import add_accounts, sized
 from tests.browser.product import Product
 from tests.browser.visitors import Visitor
 from tests.browser.walk import Walk
@@ -189,7 +189,7 @@ def sizes(stage: Stage) -> Iterator[State]:
     """No subscription, and 500; all accounts of a company's own service."""
     for number, subscriptions in ((f"A-2000{stage.language}", 0), (f"A-2500{stage.language}", 500)):
         company = sized(number.upper(), stage.language, subscriptions, stage.product.now())
-        add_account(stage.product.folder, company)
+        add_accounts(stage.product.folder, company)
         visitor = stage.visit()
         visitor.sign_in(company)
         yield f"subscriptions-{subscriptions}", visitor.page
@@ -267,8 +267,9 @@ def account_services(stage: Stage) -> Iterator[State]:
         page.goto(f"/portal/orders/{id}/{act}")
         yield f"order-{act}", page
         if act == "refund":
+            page.get_by_role("combobox").select_option(index=1)
             page.locator("button.main").click()
-            page.wait_for_load_state()
+            expect(page.locator("button[value=do]")).to_be_visible()
             yield "order-refund-said", page
     product.unplanned("provisioning.set_seats")
     product.until(company, waiting, "Completed")

@@ -55,7 +55,7 @@ DE: Final = Labels(
     into_cart="In den Warenkorb legen",
     update_prices="Preise aktualisieren",
     another_card="Andere Karte eingeben",
-    charged="Bisher abgebucht",
+    charged="{} wurden von Ihrer Karte abgebucht.",
     newest_state="Neuesten Stand anzeigen",
 )
 EN: Final = Labels(
@@ -80,7 +80,7 @@ EN: Final = Labels(
     into_cart="Put into the cart",
     update_prices="Update prices",
     another_card="Enter another card",
-    charged="Charged so far",
+    charged="{} was charged to your card.",
     newest_state="Show the newest state",
 )
 LABELS: Final = {"de": DE, "en": EN}

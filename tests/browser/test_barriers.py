@@ -18,7 +18,7 @@ def test_nothing_on_any_page_keeps_somebody_out_and_no_page_is_heavy(
     for state, page in story(Stage(product, sample, language, lambda: visits(language))):
         found += [f"{state}: {each}" for each in barriers(page, *(WCAG if state in DOCUMENTS else EVERYTHING))]
         page.emulate_media(color_scheme="dark")
-        found += [f"{state}, dark: {each}" for each in barriers(page, "cat.color")]
+        found += [f"{state}, dark: {each}" for each in barriers(page, "color-contrast")]
         page.emulate_media(color_scheme="light")
         took = weight(page)
         found += [f"{state}: {took:,} bytes"] if took > PAGE_BYTES else []

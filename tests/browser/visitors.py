@@ -106,11 +106,11 @@ class Visitor:
 
 
 def barriers(page: Page, *kinds: str) -> list[str]:
-    """What axe-core finds on the page by its rules of these kinds: rule, how bad, and where.
+    """What axe-core finds on the page by these rules, or all of these kinds: rule, how bad, and where.
 
     It needs a page whose script runs.
     """
-    options = {"runOnly": {"type": "tag", "values": [*kinds]}, "resultTypes": ["violations"]}
+    options = {"runOnly": [*kinds], "resultTypes": ["violations"]}
     found = Axe().run(page, options=options).response["violations"]
     return [f"{each['id']} ({each['impact']}): {_places(each['nodes'])}" for each in found]
 

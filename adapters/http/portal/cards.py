@@ -7,10 +7,10 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse
 
 from adapters.documents.templating import card_brand
-from adapters.http.portal.visiting import Visit
+from adapters.http.portal.visiting import Visit, after
 from domain.calendar import business_day
 from domain.personal_data import PaymentMethod
-from services.ports import CounterpartyRefused
+from services.ports import CounterpartyRefused, Outcome
 
 CARD_FIELD: Final = "card"
 """The name of the hidden field with a token that was just given."""
@@ -29,10 +29,10 @@ class Card:
     token: str = ""
 
 
-async def to_the_gateway(visit: Visit, path: str) -> Response:
-    """Send the browser to the gateway's form, which sends it back to this path of the portal."""
+async def to_the_gateway(visit: Visit, path: str, outcome: Outcome | None = None) -> Response:
+    """Send the browser to the gateway's form, which sends it back to this path, where the outcome is to be seen."""
     origin, code = visit.ledger.settings.origin, visit.reader.language.code
-    address = await visit.ledger.card_form.begin(f"{origin}/portal{path}", code)
+    address = await visit.ledger.card_form.begin(f"{origin}/portal{path}{after(outcome)}", code)
     return RedirectResponse(address, _SEE_OTHER, {"Cache-Control": "no-store"})
 
 

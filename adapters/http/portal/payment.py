@@ -86,7 +86,7 @@ async def save_payment(quote_id: UUID, visit: AVisit, form: TheForm) -> Response
             return await _page(visit, saved, form.fields, form, attempted)
         outcome = attempted
     if for_a_card:
-        return await to_the_gateway(visit, f"/quotes/{quote_id}/payment")
+        return await to_the_gateway(visit, f"/quotes/{quote_id}/payment", outcome)
     return see(f"/orders/{saved.order.order_id}/review", outcome)
 
 

@@ -97,10 +97,14 @@ class Visit:
             return complaint_about(error, self.reader)
 
 
+def after(outcome: Outcome | None) -> str:
+    """The query with which a page waits until it can show the outcome."""
+    return f"?after={outcome.position}" if outcome and outcome.position.position else ""
+
+
 def see(path: str, outcome: Outcome | None = None) -> Response:
     """Send the browser on to a page of the portal, which waits until it can show the outcome."""
-    after = f"?after={outcome.position}" if outcome and outcome.position.position else ""
-    return RedirectResponse(f"/portal{path}{after}", _SEE_OTHER, {"Cache-Control": "no-store"})
+    return RedirectResponse(f"/portal{path}{after(outcome)}", _SEE_OTHER, {"Cache-Control": "no-store"})
 
 
 async def admitted(

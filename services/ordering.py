@@ -41,10 +41,13 @@ from services.vault_records import (
 
 @dataclass(frozen=True, slots=True)
 class ChangeOrderDetails:
-    """What is changed of the order at `version`; None leaves a part as it is. `card_token` is the gateway's."""
+    """What is changed of the order; None leaves a part as it is. `card_token` is the gateway's.
+
+    `version` is the order's that the change was decided on; None: whichever it is.
+    """
 
     order_id: UUID
-    version: int
+    version: int | None
     admin_contact: Contact | None = None
     billing_address: Address | None = None
     card_token: str | None = None
@@ -165,7 +168,8 @@ class Ordering:
             if streams.done:
                 return streams.done
             order = streams.require(ServiceOrder, command.order_id)
-            order.must_be_at(command.version)
+            if command.version is not None:
+                order.must_be_at(command.version)
             details = order.details
             sealed: list[SealedRecord] = []
             if command.admin_contact:

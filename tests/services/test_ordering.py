@@ -91,6 +91,15 @@ async def test_the_details_of_a_page_are_changed_at_once_or_not_at_all(world: Wo
     assert set(records.values()) == {moved, JONAS}
 
 
+async def test_a_card_that_somebody_chose_can_be_taken_at_whatever_version_the_order_is(world: World) -> None:
+    order = await world.prepared()
+    await world.ordering.change_admin_contact(order.id, order.version, JONAS, world.context())
+    await world.ordering.change_details(ChangeOrderDetails(order.id, None, card_token="tok_amex"), world.context())
+    card = (await world.order(order.id)).details.payment_method
+    assert card is not None
+    assert card.brand == "amex"
+
+
 async def test_what_is_reviewed_is_what_is_placed(world: World) -> None:
     order = await world.order((await world.prepared()).id)
     world.clock.move(timedelta(days=1))

@@ -290,7 +290,7 @@ async def test_a_declined_card_is_followed_by_another_one(ledger_url: str) -> No
         paying = await anna.press(gateway, "Use this card", card="tok_visa")
         assert "Visa •••• 4242" in paying.text
         pages = await asyncio.gather(*(anna.press(paying, "Jetzt bezahlen") for _ in range(2)))
-        assert {page.status for page in pages} == {200}
+        assert {page.status for page in pages} == {200}, [page.text for page in pages]
         await _until(anna, pages[0], "Abgeschlossen")
         assert await portal.count("PaymentCaptured.v1") == 1
 

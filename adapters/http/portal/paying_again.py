@@ -16,6 +16,7 @@ from adapters.http.portal.visiting import AVisit, PortalRoute, see
 from domain.identifiers import command_id
 from domain.order import OrderState
 from services.authorisation import Operation
+from services.ordering import ChangeOrderDetails
 from services.ports import CommandContext, Outcome
 
 paying_again = APIRouter(route_class=PortalRoute)
@@ -44,17 +45,16 @@ async def show_paying(order_id: UUID, visit: AVisit) -> Response:
 @paying_again.post("/orders/{order_id}/pay", openapi_extra=asks(Operation.PAY_ORDER))
 async def pay_again(order_id: UUID, visit: AVisit, form: TheForm) -> Response:
     """Pay with the card that was just entered, or with the order's own once more."""
-    token, version = form.text(CARD_FIELD), form.text("version")
+    token = form.text(CARD_FIELD)
 
     async def execute(context: CommandContext) -> Outcome:
         if token:
             # A command of its own, with a key made from the form's: the form sent again repeats both.
             key = f"{context.idempotency_key}-card"
             id = command_id(visit.account.account_id, context.actor.id, key)
-            await visit.ledger.ordering.change_payment_method(
-                order_id,
-                int(version) if version.isdecimal() else 0,
-                token,
+            # At whatever version: beside a declined order its mails are noted, and this card is what somebody chose.
+            await visit.ledger.ordering.change_details(
+                ChangeOrderDetails(order_id, None, card_token=token),
                 replace(context, command_id=id, idempotency_key=key),
             )
         return await visit.ledger.ordering.pay(order_id, context)

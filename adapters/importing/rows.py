@@ -6,21 +6,27 @@ The columns are the fields in their order; the how-to's tables are these descrip
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from functools import cache
 from typing import Annotated, Any, Final, Literal, Self
-from zoneinfo import available_timezones
 
-from babel import Locale
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
-from adapters.written_forms import COUNTRY, DAY, EMAIL, EMAIL_AT_MOST, PHONE, TEXT_AT_MOST, has_control_characters
+from adapters.written_forms import (
+    COUNTRY,
+    DAY,
+    EMAIL,
+    EMAIL_AT_MOST,
+    PHONE,
+    TEXT_AT_MOST,
+    has_control_characters,
+    known_countries,
+    known_time_zones,
+)
 from domain.card_numbers import contains_card_number
 from domain.money import MINOR_DIGITS
 from services.accounts import OpenAccount
 from services.importing import Problem, SubscriptionRow
 from services.vault_records import Address, Contact, LegalName
 
-_NO_COUNTRIES: Final = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}  # CLDR has them beside the countries
 _NO_CARDS: Final = "Take it out. Card numbers belong to the payment gateway alone; use its token."
 _WRONG: Final = {
     "string_unicode": "is not UTF-8",
@@ -42,14 +48,14 @@ def _harmless(text: str) -> str:
 
 
 def _known_country(code: str) -> str:
-    if code not in _countries():
+    if code not in known_countries():
         message = "is no country code"
         raise ValueError(message)
     return code
 
 
 def _known_time_zone(name: str) -> str:
-    if name not in _time_zones():
+    if name not in known_time_zones():
         message = "is no time zone"
         raise ValueError(message)
     return name
@@ -60,16 +66,6 @@ def _known_currency(code: str) -> str:
         message = "is no currency of this ledger"
         raise ValueError(message)
     return code
-
-
-@cache
-def _countries() -> frozenset[str]:
-    return frozenset(Locale("en").territories) - _NO_COUNTRIES
-
-
-@cache
-def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def _day(text: str) -> date:

@@ -1,5 +1,6 @@
 """The events that tell an order from its cart to its receipt, in the order of the log, with who caused each and why."""
 
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
@@ -20,7 +21,7 @@ FROM ledger.events WHERE originator_id = ANY(%s) ORDER BY notification_id
 
 
 async def order_history(
-    pool: AsyncConnectionPool[AsyncConnection], order_id: UUID, quote_id: UUID, subscriptions: list[UUID]
+    pool: AsyncConnectionPool[AsyncConnection], order_id: UUID, quote_id: UUID, subscriptions: Sequence[UUID]
 ) -> list[Recorded]:
     """Every event of the order and of its quote, and those of the subscriptions that are about either.
 

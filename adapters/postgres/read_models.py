@@ -16,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from adapters.postgres.availability import reporting_unavailability
 from adapters.postgres.event_store import PostgresEventStore
+from adapters.postgres.order_history import order_history
 from adapters.postgres.row_store import RowStore
 from adapters.postgres.sight import seeing
 from adapters.postgres.wakeups import READ_MODELS, Wakeups
@@ -283,6 +284,10 @@ class PortalQueries:
         Raises CursorInvalid.
         """
         return await care_page(self._pool, limit, cursor, account)
+
+    async def order_history(self, order_id: UUID, quote_id: UUID, subscriptions: Sequence[UUID]) -> list[Recorded]:
+        """Every event that tells the order, from its cart on. Whoever asks must have been asked for its account."""
+        return await order_history(self._pool, order_id, quote_id, subscriptions)
 
     async def order_as_of(self, id: UUID, version: int) -> OrderRow:
         """The order's row as a stream version made it."""

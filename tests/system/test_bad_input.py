@@ -226,6 +226,8 @@ WRONG: Final[dict[str, Wrong]] = {
     "terms_version": (*TEXT, ("1999-01", Refused(422, "TERMS_VERSION"))),
     "po_number": OPTIONAL_TEXT,
     "reason": NO_CODE,
+    "language": (*NO_CODE, *_each(INVALID, "fr", "de-DE")),
+    "time_zone": (*NO_CODE, *_each(INVALID, "Europe/Nowhere", "+01:00")),
     "restriction": tuple((value, refused) for value, refused in NO_CODE if value is not None),  # null lifts it
     "amount": _each(INVALID, 0, -1, 10**12 + 1, 10**4000, *NO_NUMBER),
     "unit_price": _each(INVALID, -1, 10**12 + 1, 10**4000, *NO_NUMBER),
@@ -259,6 +261,7 @@ OPERATIONS: Final = (
             ("payment-method", "anna", CARD, Asked.CHANGE_ACCOUNT),
             ("billing-contact", "care", CONTACT, Asked.CHANGE_ACCOUNT),
             ("billing-address", "anna", ADDRESS, Asked.CHANGE_ACCOUNT),
+            ("locale", "anna", {"language": "en", "time_zone": "Europe/Vienna"}, Asked.CHANGE_ACCOUNT),
             ("eligibility", "care", {"restriction": "payment_dispute"}, Asked.CHANGE_ELIGIBILITY),
         )
     ),

@@ -3,7 +3,7 @@
 import re
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import (
@@ -19,7 +19,16 @@ from pydantic import (
     ValidationInfo,
 )
 
-from adapters.written_forms import COUNTRY, DAY, EMAIL, EMAIL_AT_MOST, PHONE, TEXT_AT_MOST, has_control_characters
+from adapters.written_forms import (
+    COUNTRY,
+    DAY,
+    EMAIL,
+    EMAIL_AT_MOST,
+    PHONE,
+    TEXT_AT_MOST,
+    has_control_characters,
+    known_time_zones,
+)
 from domain.account import RestrictionReason
 from domain.card_numbers import contains_card_number
 from domain.quote import CartLine
@@ -64,6 +73,16 @@ def _day(value: object) -> object:
 
 
 Day = Annotated[date, BeforeValidator(_day)]
+
+
+def _known_time_zone(name: str) -> str:
+    if name not in known_time_zones():
+        message = "is no time zone of the IANA"
+        raise ValueError(message)
+    return name
+
+
+TimeZone = Annotated[str, StringConstraints(max_length=TEXT_AT_MOST), AfterValidator(_known_time_zone)]
 Country = Annotated[str, StringConstraints(pattern=COUNTRY)]
 MinorUnits = Annotated[StrictInt, Field(ge=0, le=10**12)]
 
@@ -142,6 +161,13 @@ class BillingAddressBody(Body):
     def address(self) -> Address:
         """For the vault."""
         return Address(**self.model_dump())
+
+
+class LocaleBody(Body):
+    """The language of mails and receipts, and the zone that days are counted in."""
+
+    language: Literal["de", "en"]
+    time_zone: TimeZone = Field(examples=["Europe/Berlin"])
 
 
 class PaymentMethodBody(Body):

@@ -19,6 +19,7 @@ from adapters.http.api.bodies import (
     BillingContactBody,
     CancelSubscriptionBody,
     EligibilityBody,
+    LocaleBody,
     PaymentMethodBody,
     RenewBody,
 )
@@ -97,6 +98,27 @@ async def change_account_address(
 
     async def execute(context: CommandContext) -> Outcome:
         return await ledger.accounts.change_billing_address(account_id, body.address, context, version_of(if_match))
+
+    return await _set(request, ledger, permission, key, execute)
+
+
+@account_settings.put(
+    "/accounts/{account_id}/locale", response_model=AccountView, openapi_extra=asks(Operation.CHANGE_ACCOUNT)
+)
+async def change_account_locale(
+    account_id: UUID,
+    body: LocaleBody,
+    request: Request,
+    ledger: TheLedger,
+    permission: Permitted,
+    if_match: IfMatch,
+    key: OptionalKey = None,
+) -> Response:
+    """Write in another language and count days in another zone, from the next quote on."""
+
+    async def execute(context: CommandContext) -> Outcome:
+        version = version_of(if_match)
+        return await ledger.accounts.change_locale(account_id, body.language, body.time_zone, context, version)
 
     return await _set(request, ledger, permission, key, execute)
 

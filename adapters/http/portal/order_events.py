@@ -11,7 +11,6 @@ from adapters.http.callers import asks
 from adapters.http.portal.happenings import happened, who
 from adapters.http.portal.order_acts import PAGES, order_of
 from adapters.http.portal.visiting import AVisit, PortalRoute
-from adapters.postgres.order_history import order_history
 from domain.envelope import Recorded
 from domain.history import topic_of
 from domain.ledger import LedgerEvent
@@ -45,7 +44,7 @@ async def show_events(order_id: UUID, visit: AVisit) -> Response:
     """The events of the order, its quote and their seats, in the order of the log."""
     order = await order_of(visit, order_id)
     subscriptions = [line.subscription_id for line in order.lines]
-    history = await order_history(visit.ledger.pool, order_id, order.quote_id, subscriptions)
+    history = await visit.ledger.queries.order_history(order_id, order.quote_id, subscriptions)
     by_id = {each.event_id: each for each in history}
     acts = [PAGES[act] for act, needed in ACTS.items() if act in order.possible and needed in visit.may]
     return visit.page(

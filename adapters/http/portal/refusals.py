@@ -115,6 +115,8 @@ _FIELDS: Final[Mapping[str, str]] = {
     "region": msgid("Enter the region in at most 200 characters, or leave it empty."),
     "country": msgid("Choose a country."),
     "po_number": msgid("Enter your purchase order number in at most 200 characters, or leave it empty."),
+    "language": msgid("Choose a language."),
+    "time_zone": msgid("Choose a time zone."),
     "token": msgid("Please enter a card at the payment provider."),
 }
 _ANY_FIELD: Final = msgid("Please check this entry.")

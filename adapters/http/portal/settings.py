@@ -4,18 +4,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import Any, Final
 from unicodedata import combining, normalize
-from zoneinfo import available_timezones
 
 from fastapi import APIRouter, Response
 
-from adapters.http.api.bodies import BillingAddressBody, BillingContactBody
+from adapters.http.api.bodies import BillingAddressBody, BillingContactBody, LocaleBody
 from adapters.http.callers import asks
 from adapters.http.portal.cards import kept
 from adapters.http.portal.forms import Sent, TheForm
 from adapters.http.portal.refusals import Complaint, taken
 from adapters.http.portal.visiting import AVisit, PortalRoute, Visit, see
-from adapters.http.portal.words import LANGUAGE, LANGUAGES, TIME_ZONE, language, msgid
+from adapters.http.portal.words import LANGUAGE, TIME_ZONE, language
 from adapters.http.signing_in.session import take_away
+from adapters.written_forms import known_countries, known_time_zones
 from services.authorisation import Operation
 from services.ports import CommandContext, Outcome
 from services.vault_records import Address, Contact
@@ -25,12 +25,6 @@ settings = APIRouter(route_class=PortalRoute)
 _CONTACT: Final = ("name", "email", "phone")
 _ADDRESS: Final = ("street", "postal_code", "city", "region", "country")
 _SEE_OTHER: Final = 303
-_NO_LANGUAGE: Final = msgid("Choose a language.")
-_NO_TIME_ZONE: Final = msgid("Choose a time zone.")
-_NO_COUNTRIES: Final = frozenset(
-    ["AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "XK", "ZZ"]
-)
-"""What CLDR names beside the countries of ISO 3166."""
 
 _CONTINENTS_AND_OCEANS: Final = tuple(
     f"{each}/"
@@ -44,8 +38,7 @@ Command = Callable[[CommandContext], Awaitable[Outcome]]
 def countries(code: str) -> list[tuple[str, str]]:
     """Codes and names of all countries, by name, in one of LANGUAGES."""
     names = language(code).locale.territories
-    there = [(each, name) for each, name in names.items() if len(each) == 2 and each.isalpha()]  # noqa: PLR2004 -- ISO
-    return sorted((each for each in there if each[0] not in _NO_COUNTRIES), key=lambda each: _letters(each[1]))
+    return sorted(((each, names[each]) for each in known_countries()), key=lambda each: _letters(each[1]))
 
 
 def _letters(name: str) -> str:
@@ -56,7 +49,7 @@ def _letters(name: str) -> str:
 @cache
 def time_zones() -> list[tuple[str, str]]:
     """The zones that people live in: the names with a place, not those that stand for an offset or an old name."""
-    names = [*sorted(each for each in available_timezones() if each.startswith(_CONTINENTS_AND_OCEANS)), "UTC"]
+    names = [*sorted(each for each in known_time_zones() if each.startswith(_CONTINENTS_AND_OCEANS)), "UTC"]
     return [(each, each.replace("_", " ")) for each in names]
 
 
@@ -69,16 +62,16 @@ async def show_settings(visit: AVisit) -> Response:
 @settings.post("/accounts/{account_id}/settings/locale", openapi_extra=asks(Operation.CHANGE_ACCOUNT))
 async def change_locale(visit: AVisit, form: TheForm) -> Response:
     """Read and be written to in another language; have days counted in another zone from the next quote on."""
-    code, zone = form.text("language"), form.text("time_zone")
-    wrong = [] if code in LANGUAGES else [Complaint(visit.reader.said(_NO_LANGUAGE), "language")]
-    if zone not in available_timezones():
-        wrong.append(Complaint(visit.reader.said(_NO_TIME_ZONE), "time_zone"))
-    if wrong:
-        return await _page(visit, form, *wrong)
+    typed = {name: form.text(name) for name in ("language", "time_zone")}
+    locale = taken(lambda: LocaleBody.model_validate(typed), visit.reader)
+    if isinstance(locale, list):
+        return await _page(visit, form, *locale)
 
     async def execute(context: CommandContext) -> Outcome:
         account_id = visit.account.account_id
-        return await visit.ledger.accounts.change_locale(account_id, code, zone, context, version_of(form))
+        return await visit.ledger.accounts.change_locale(
+            account_id, locale.language, locale.time_zone, context, version_of(form)
+        )
 
     answer = await _changed(visit, form, execute)
     if answer.status_code == _SEE_OTHER:

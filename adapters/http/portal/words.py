@@ -6,12 +6,12 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
-from zoneinfo import available_timezones
 
 from babel.dates import format_timedelta
 from fastapi import Request
 
 from adapters.documents.languages import Language
+from adapters.written_forms import known_time_zones
 from projections.portal import AccountRow
 
 LANGUAGES: Final[Mapping[str, str]] = {"de": "Deutsch", "en": "English"}
@@ -81,14 +81,9 @@ def reader_of(request: Request, account: AccountRow | None = None) -> Reader:
     if code not in LANGUAGES:
         code = account.language if account else preferred(request.headers.get("Accept-Language", ""))
     zone = request.cookies.get(TIME_ZONE, "")
-    if zone not in _time_zones():
+    if zone not in known_time_zones():
         zone = account.time_zone if account else _NOWHERE
     return Reader(language(code if code in LANGUAGES else "en"), zone)
-
-
-@cache
-def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
 
 
 def preferred(accepted: str) -> str:

@@ -95,9 +95,7 @@ async def test_an_account_is_restricted_with_a_reason_that_its_admin_sees(portal
     page = await sabine.press(asked, "Speichern", choice="payment_dispute")
     assert "Nicht online" in page.text
     anna = await portal.visitor()
-    assert (
-        "eine Zahlung wird angefochten" in (await anna.get(f"{BASE}/subscriptions")).text or "angefochten" in page.text
-    )
+    assert "eine Zahlung ist strittig." in (await anna.get(f"{BASE}/subscriptions")).text
     again = await sabine.press(await sabine.get(f"{BASE}/eligibility"), "Speichern", choice="allowed")
     assert "Darf online bestellen" in again.text
     assert await portal.count("SelfServiceRestricted.v1") == 2, "the restricted account's and this one's"
@@ -210,6 +208,18 @@ async def test_a_quote_made_on_an_old_page_replaces_nothing(portal: Portal, joer
     assert "ein anderes Angebot eröffnet oder geschlossen" in page.text
     assert page.form("Dieses Angebot ausstellen").fields[SEATS] == "4"
     assert await portal.count("QuoteIssued.v1") == 1
+
+
+async def test_a_quote_is_never_issued_with_fewer_lines_than_were_shown(portal: Portal, joerg: Visitor) -> None:
+    shown = await offered(joerg, **{SEATS: "4", f"seats-{ASSIST}": "2"})
+    await placed(portal)  # seats of the first are on order now
+    page = await joerg.press(shown, "Dieses Angebot ausstellen")
+    assert page.status == 422
+    assert "Es entfällt; bitte prüfen Sie die übrigen." in page.text
+    assert await portal.count("QuoteIssued.v1") == 1
+    again = await joerg.press(page, "Preise zeigen", action="review", replaces=SCRIPT)
+    assert "10 heute + 2 neu = 12" in again.text
+    assert (await joerg.press(again, "Dieses Angebot ausstellen")).status == 200
 
 
 # --- orders --------------------------------------------------------------------------------------------------------

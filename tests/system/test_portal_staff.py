@@ -210,6 +210,18 @@ async def test_a_quote_made_on_an_old_page_replaces_nothing(portal: Portal, joer
     assert await portal.count("QuoteIssued.v1") == 1
 
 
+async def test_a_quote_is_never_issued_with_fewer_lines_than_were_shown(portal: Portal, joerg: Visitor) -> None:
+    shown = await offered(joerg, **{SEATS: "4", f"seats-{ASSIST}": "2"})
+    await placed(portal)  # seats of the first are on order now
+    page = await joerg.press(shown, "Dieses Angebot ausstellen")
+    assert page.status == 422
+    assert "Es entfällt; bitte prüfen Sie die übrigen." in page.text
+    assert await portal.count("QuoteIssued.v1") == 1
+    again = await joerg.press(page, "Preise zeigen", action="review", replaces=SCRIPT)
+    assert "10 heute + 2 neu = 12" in again.text
+    assert (await joerg.press(again, "Dieses Angebot ausstellen")).status == 200
+
+
 # --- orders --------------------------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,9 @@ _NO_SEATS: Final = msgid("Enter how many seats to add to %(product)s: a whole nu
 _NO_PRICE: Final = msgid("Enter the price per seat and term of %(product)s, or leave it empty for the present one.")
 _NO_DAY: Final = msgid("Enter the last day that the quote holds, today or later.")
 _NOTHING: Final = msgid("Enter seats for at least one subscription.")
+_LEFT_OUT: Final = msgid(
+    "A subscription that you entered seats for takes none now. It is left out; please check the others."
+)
 _ACKNOWLEDGE: Final = msgid("Confirm that the open quote of a sales representative may expire.")
 
 
@@ -68,11 +71,10 @@ async def make_offer(visit: AVisit, form: TheForm) -> Response:
         return await _page(visit, rows, form, [complaint_about(refused, visit.reader)])
     if form.text("action") != "issue":
         return await _page(visit, rows, form, [], lines)
-    replaces = form.text("replaces")
     command = IssueQuote(
         account_id=visit.account.account_id,
         lines=read.lines,
-        replaces=UUID(replaces) if replaces else None,
+        replaces=_id(form.text("replaces")),
         acknowledge_sales_rep_quote=form.text("acknowledge") == "yes",
         origin=QuoteOrigin.SALES_REP,
         valid_until=read.valid_until,
@@ -109,6 +111,9 @@ def _read(visit: Visit, rows: Sequence[SubscriptionRow], form: Sent) -> _Read:
             wrong.append(Complaint(said(_NO_PRICE, product=product), f"{PRICE}{row.subscription_id}"))
         else:
             lines.append(CartLine(row.subscription_id, int(seats), unit_price))
+    offered = {str(row.subscription_id) for row in rows}
+    if any(text.strip() and id not in offered for id, text in form.beginning(SEATS).items()):
+        wrong.append(Complaint(said(_LEFT_OUT)))  # else the quote would be another than the one that was shown
     if not lines and not wrong:
         wrong.append(Complaint(said(_NOTHING), f"{SEATS}{rows[0].subscription_id}" if rows else None))
     until = _end_of(form.text("valid_until"), visit.account.time_zone)
@@ -117,6 +122,14 @@ def _read(visit: Visit, rows: Sequence[SubscriptionRow], form: Sent) -> _Read:
     if form.text("theirs") and form.text("acknowledge") != "yes":
         wrong.append(Complaint(said(_ACKNOWLEDGE), "acknowledge"))
     return _Read(tuple(lines), until, wrong)
+
+
+def _id(text: str) -> UUID | None:
+    """The id; None for what is none, which then fits no quote that is open."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _end_of(day: str, time_zone: str) -> datetime | None:

@@ -19,6 +19,7 @@ from adapters.postgres.sight import seen, these_accounts
 from domain.card_numbers import contains_card_number
 from domain.identifiers import command_id
 from domain.refusals import CardNumberRefused, CommandInProgress, NotFound
+from projections.portal import AccountRow
 from services.authorisation import SEES, Caller, Operation, Sight, must_be_permitted, must_be_permitted_on
 from services.ports import CommandContext, Outcome, Position
 
@@ -92,11 +93,12 @@ _OPERATIONS: Final = "x-operations"
 class Permission:
     """Who calls, and the account that the request is about: of the path itself, or of its quote, order, subscription.
 
-    Where the path names none, `account_id` is zero.
+    Where the path names none, `account_id` is zero. `account` is its row, where one was read to decide.
     """
 
     caller: Caller
     account_id: UUID
+    account: AccountRow | None = None
 
 
 def asks(*operations: Operation) -> dict[str, Any]:
@@ -123,21 +125,21 @@ async def permission_of(request: Request, ledger: Ledger, caller: Caller) -> Per
     if account_id is None:
         raise NotFound(kind=kind, id=id)
     try:
-        await _permitted_on(ledger, caller, account_id, asked)
+        account = await _permitted_on(ledger, caller, account_id, asked)
     except NotFound:
         raise NotFound(kind=kind, id=id) from None
     seen.set(these_accounts(account_id))  # whoever may see more asked about this one
-    return Permission(caller, account_id)
+    return Permission(caller, account_id, account)
 
 
-async def _permitted_on(ledger: Ledger, caller: Caller, account_id: UUID, asked: list[Operation]) -> None:
-    territory = None
+async def _permitted_on(ledger: Ledger, caller: Caller, account_id: UUID, asked: list[Operation]) -> AccountRow | None:
+    row = None
     if SEES[caller.actor.role] is not Sight.NAMED:
         row = await ledger.queries.account(account_id)
         if row is None:
             raise NotFound(kind="BillingAccount", id=account_id)
-        territory = row.territory
-    must_be_permitted_on(caller, account_id, territory, *asked)
+    must_be_permitted_on(caller, account_id, row.territory if row else None, *asked)
+    return row
 
 
 async def permitted(request: Request, ledger: TheLedger, caller: TheCaller) -> Permission:

@@ -193,6 +193,18 @@ async def test_a_page_asks_the_database_three_times_at_most(busy: Portal, page: 
     assert 1 <= min(asked) - session <= 3
 
 
+async def test_staff_look_at_an_account_with_as_few_queries(busy: Portal) -> None:
+    sabine = await busy.visitor("p-sabine", Role.ACCOUNT_SERVICES, ())
+    pool = busy.ledger.queries._pool
+    for page, most in (("timeline", 3), ("quotes", 3), ("orders", 2), ("overview", 4)):  # the last reads the vault, too
+        asked = []
+        for _ in range(8):
+            before = pool.get_stats().get("requests_num", 0)
+            assert (await sabine.get(f"{BASE}/{page}")).status == 200
+            asked.append(pool.get_stats()["requests_num"] - before)
+        assert 1 <= min(asked) - 1 <= most, page
+
+
 async def test_every_order_is_on_one_page_and_none_on_two(busy: Portal) -> None:
     anna = await busy.visitor()
     seen: list[str] = []

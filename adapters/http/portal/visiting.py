@@ -122,8 +122,8 @@ async def admitted(
     if after:
         partition, position = (int(part) for part in after.split("."))
         await ledger.queries.reached(Position(position, partition), WAIT_SECONDS)
-    account = None
-    if permission.account_id.int:
+    account = None if after else permission.account
+    if permission.account_id.int and account is None:
         account = await ledger.queries.account(permission.account_id)
         if account is None:
             raise NotFound(kind="BillingAccount", id=permission.account_id)

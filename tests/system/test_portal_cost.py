@@ -1,7 +1,6 @@
-"""What a page of an account of 500 subscriptions costs: queries of the read models, bytes, and the server's time."""
+"""What a page of an account of 500 subscriptions costs: queries of the read models and bytes. Time: `make bench`."""
 
 import dataclasses
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -21,8 +20,6 @@ pytestmark = pytest.mark.system
 SUBSCRIPTIONS = 500
 QUERIES_AT_MOST = 3
 BYTES_AT_MOST = 100_000
-SECONDS_AT_MOST = 0.05
-LOOKS = 40
 
 
 class Counting:
@@ -56,7 +53,7 @@ async def portal(ledger_url: str) -> AsyncIterator[Portal]:
         yield opened
 
 
-async def test_a_page_of_500_subscriptions_takes_few_queries_few_bytes_and_little_time(portal: Portal) -> None:
+async def test_a_page_of_500_subscriptions_takes_few_queries_and_few_bytes(portal: Portal) -> None:
     anna = await portal.visitor()
     quote = await anna.press(await anna.get(f"{BASE}/cart?{SEATS}=3"), SAVE)
     payment = await anna.press(quote, TO_PAYMENT)
@@ -85,18 +82,4 @@ async def test_a_page_of_500_subscriptions_takes_few_queries_few_bytes_and_littl
             assert page.status == 200, name
             assert 1 <= counting.asked.total() <= QUERIES_AT_MOST, (name, counting.asked)
             assert len(page.answer.content) <= BYTES_AT_MOST, (name, len(page.answer.content))
-            await _is_quick(visitor, name, path)
         assert (await visitor.get(f"{BASE}/cart?{full}")).status == 200, "all of them at once"
-
-
-async def _is_quick(visitor: Visitor, name: str, path: str) -> None:
-    for _ in range(5):  # somebody else may have the machine for a moment
-        taken = []
-        for _ in range(LOOKS):
-            began = time.perf_counter()
-            await visitor.get(path)
-            taken.append(time.perf_counter() - began)
-        p95 = sorted(taken)[int(LOOKS * 0.95) - 1]
-        if p95 <= SECONDS_AT_MOST:
-            return
-    pytest.fail(f"{name}: p95 {p95 * 1000:.1f} ms")

@@ -256,11 +256,9 @@ def account_services(stage: Stage) -> Iterator[State]:
         yield name, page
     page.goto("/portal/care")
     yield "care", page
-    closing = page.locator("a[href$='/close']")
-    if closing.count():
-        closing.first.click()
-        page.wait_for_url("**/close")
-        yield "care-close", page
+    page.locator("li.panel").filter(has_text=company.opening.number).locator("a[href$='/close']").first.click()
+    page.wait_for_url("**/close")
+    yield "care-close", page
     page.goto(f"/portal/orders/{order}/events")
     yield "order-events", page
     for act, id in (("cancel", waiting), ("release", waiting), ("refund", order), ("resend", order)):

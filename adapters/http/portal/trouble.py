@@ -142,7 +142,7 @@ def _note(request: Request, error: Exception, said: Trouble, reference: str) -> 
     if said is _FAILED:
         _log.error("reference %s: a page failed, %s", reference, where, exc_info=error)
     else:
-        _log.info("reference %s: %s, %s at %s", reference, said.status, type(error).__name__, where)
+        _log.warning("reference %s: %s, %s at %s", reference, said.status, type(error).__name__, where)
 
 
 async def _given_back(request: Request, said: Trouble) -> dict[str, str] | None:

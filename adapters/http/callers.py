@@ -105,10 +105,13 @@ def asks(*operations: Operation) -> dict[str, Any]:
     return {_OPERATIONS: [operation.value for operation in operations]}
 
 
-async def permission_of(request: Request, ledger: Ledger, caller: Caller) -> Permission:
+async def permission_of(
+    request: Request, ledger: Ledger, caller: Caller, territory_of: Callable[[UUID], Awaitable[str | None]]
+) -> Permission:
     """Ask the table for the route that was called. Raises NotFound, NotBillingAdmin or NotPermitted.
 
-    Another tenant's id gets the same answer as one that nobody has.
+    Another tenant's id gets the same answer as one that nobody has. `territory_of` an account is asked only where the
+    role's sight goes by it.
     """
     asked = [Operation(each) for each in request.scope["route"].openapi_extra[_OPERATIONS]]
     named = [(kind, request.path_params[name]) for name, kind in _SUBJECTS.items() if name in request.path_params]
@@ -124,24 +127,22 @@ async def permission_of(request: Request, ledger: Ledger, caller: Caller) -> Per
     if account_id is None:
         raise NotFound(kind=kind, id=id)
     try:
-        await _permitted_on(ledger, caller, account_id, asked)
+        named_for_it = SEES[caller.actor.role] is Sight.NAMED
+        must_be_permitted_on(caller, account_id, None if named_for_it else await territory_of(account_id), *asked)
     except NotFound:
         raise NotFound(kind=kind, id=id) from None
     seen.set(these_accounts(account_id))  # whoever may see more asked about this one
     return Permission(caller, account_id)
 
 
-async def _permitted_on(ledger: Ledger, caller: Caller, account_id: UUID, asked: list[Operation]) -> None:
-    territory = None
-    if SEES[caller.actor.role] is not Sight.NAMED:
-        # From the store: commands go on while the read models are away.
-        territory = (await ledger.events.load(account_id)).require(BillingAccount, account_id).territory
-    must_be_permitted_on(caller, account_id, territory, *asked)
-
-
 async def permitted(request: Request, ledger: TheLedger, caller: TheCaller) -> Permission:
     """What the bearer of the token may do on the route that he called: see `permission_of`."""
-    return await permission_of(request, ledger, caller)
+
+    async def territory(account_id: UUID) -> str:
+        # From the store: commands go on while the read models are away.
+        return (await ledger.events.load(account_id)).require(BillingAccount, account_id).territory
+
+    return await permission_of(request, ledger, caller, territory)
 
 
 Permitted = Annotated[Permission, Depends(permitted)]

@@ -1,8 +1,6 @@
 """Quotes, orders, history and settings in the portal, as a billing admin meets them in a browser without script."""
 
 import re
-import statistics
-import time
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -162,21 +160,6 @@ async def busy(portal: Portal, ledger_url: str) -> Portal:
 
 
 PAGES = ("quotes", "orders", "orders?show=cancelled", "timeline", "settings")
-
-
-async def test_a_page_of_five_thousand_takes_no_more_than_50_ms(busy: Portal) -> None:
-    anna = await busy.visitor()
-    for page in PAGES:
-        for _ in range(10):  # somebody else may have the machine for a moment
-            taken = []
-            for _ in range(20):
-                began = time.perf_counter()
-                assert (await anna.get(f"{BASE}/{page}")).status == 200
-                taken.append(time.perf_counter() - began)
-            p95 = statistics.quantiles(taken, n=20)[18]
-            if p95 <= 0.05:
-                break
-        assert p95 <= 0.05, f"{page}: {p95:.3f} s"
 
 
 @pytest.mark.parametrize("page", PAGES)

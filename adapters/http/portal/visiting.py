@@ -118,12 +118,18 @@ async def admitted(
     Raises SignInNeeded, TooManyRequests, what `permission_of` raises, and NotThatFar.
     """
     ledger.caller_rate.take(session.caller.actor.id)
-    permission = await permission_of(request, ledger, session.caller)
+    account: AccountRow | None = None
+
+    async def territory(account_id: UUID) -> str | None:
+        nonlocal account
+        account = await ledger.queries.account(account_id)
+        return account.territory if account else None
+
+    permission = await permission_of(request, ledger, session.caller, territory)
     if after:
         partition, position = (int(part) for part in after.split("."))
         await ledger.queries.reached(Position(position, partition), WAIT_SECONDS)
-    account = None
-    if permission.account_id.int:
+    if permission.account_id.int and (after or account is None):
         account = await ledger.queries.account(permission.account_id)
         if account is None:
             raise NotFound(kind="BillingAccount", id=permission.account_id)

@@ -14,7 +14,7 @@ from services.authorisation import Operation
 
 orders = APIRouter(route_class=PortalRoute)
 
-_ORDERS_A_PAGE: Final = 50
+_ORDERS_A_PAGE: Final = 25
 
 
 class Group(NamedTuple):

@@ -125,6 +125,8 @@ ORDER BY number, account_id LIMIT %(limit)s
 _SUBSCRIPTIONS: Final = """
 SELECT {columns} FROM portal.subscriptions
 WHERE account_id = %(account)s
+  AND (%(named)s::text IS NULL OR strpos(upper(number), upper(%(named)s::text)) > 0
+       OR product = ANY(%(products)s::text[]))
   AND (%(first)s::text IS NULL OR (number, subscription_id) > (%(first)s::text, %(second)s::uuid))
 ORDER BY number, subscription_id LIMIT %(limit)s
 """
@@ -238,10 +240,16 @@ class PortalQueries:
                 territory=territory,
             )
 
-    async def subscriptions(self, account: UUID, limit: int, cursor: str | None) -> PageOf[SubscriptionRow]:
-        """An account's subscriptions by number. Raises CursorInvalid."""
+    async def subscriptions(
+        self, account: UUID, limit: int, cursor: str | None, *, named: str | None = None, products: Sequence[str] = ()
+    ) -> PageOf[SubscriptionRow]:
+        """An account's subscriptions by number. Raises CursorInvalid.
+
+        `named`: what the number has somewhere in it; those of the products are there, too.
+        """
+        filters = {"account": account, "named": named, "products": list(products)}
         async with reporting_unavailability(), seeing(self._pool) as connection:
-            return await self._subscriptions.page(connection, limit, cursor, account=account)
+            return await self._subscriptions.page(connection, limit, cursor, **filters)
 
     async def quotes(self, account: UUID, limit: int, cursor: str | None) -> PageOf[QuoteRow]:
         """An account's quotes, newest first. Raises CursorInvalid."""

@@ -287,6 +287,8 @@ class Rebuild:
         Renaming takes no lock on a table, so no reader waits or fails: whoever began with the old tables ends with
         them. The workers find their leases taken, take new ones and go on with the new tables.
         """
+        for table in self._projection.tables:  # or the first queries are planned as if they were empty
+            await owner.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(self._beside, table)))
         fence = await self._fenced(owner)
         if as_live:
             target: Mapping[int, int] = {partition: position for partition, (_, position) in fence.items()}

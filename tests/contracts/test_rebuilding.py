@@ -78,6 +78,7 @@ async def test_a_rebuilt_read_model_takes_the_live_ones_place_and_a_worker_goes_
     assert done.comparison
     assert (done.comparison.rows, done.comparison.differing_rows) == (60, 0)
     assert await bench.count("SELECT 'portal.subscriptions'::regclass::oid") != old
+    assert await bench.count("SELECT reltuples FROM pg_class WHERE oid = 'portal.subscriptions'::regclass") == 30
     await bench.start_subscriptions(10)
     await bench.until(SUBSCRIPTIONS, 40)
     await worker.stop()

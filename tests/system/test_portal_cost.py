@@ -83,3 +83,16 @@ async def test_a_page_of_500_subscriptions_takes_few_queries_and_few_bytes(porta
             assert 1 <= counting.asked.total() <= QUERIES_AT_MOST, (name, counting.asked)
             assert len(page.answer.content) <= BYTES_AT_MOST, (name, len(page.answer.content))
         assert (await visitor.get(f"{BASE}/cart?{full}")).status == 200, "all of them at once"
+
+
+async def test_one_of_500_subscriptions_is_found_by_its_number_or_its_product(portal: Portal) -> None:
+    anna = await portal.visitor()
+    assert 'role="search"' in (await anna.get(f"{BASE}/subscriptions")).source
+    by_number = await anna.get(f"{BASE}/subscriptions?named=s-1007")
+    assert "S-1007" in by_number.text
+    assert "S-1008" not in by_number.text
+    by_product = await anna.get(f"{BASE}/subscriptions?named=webinar")
+    assert "S-1008" in by_product.text
+    assert "named=webinar&amp;cursor=" in by_product.source
+    assert "GoTo Meeting" not in by_product.text
+    assert "Kein Abonnement dieses Kontos passt dazu." in (await anna.get(f"{BASE}/subscriptions?named=%25")).text

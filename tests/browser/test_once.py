@@ -155,7 +155,7 @@ ADMIN, CARE = "", "Sabine Vogt"
         (_contact_changed, ADMIN, "BillingContactChanged"),
         (_address_changed, ADMIN, "BillingAddressChanged"),
         (_restricted, CARE, "SelfServiceRestricted"),
-        (_refunded, CARE, "PaymentRefunded"),
+        (_refunded, CARE, "RefundRequested"),
     ],
     ids=["decline", "contact", "address", "eligibility", "refund"],
 )

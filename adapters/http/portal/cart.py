@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from adapters.http.callers import asks
+from adapters.http.portal.cards import kept
 from adapters.http.portal.forms import Sent, TheForm
 from adapters.http.portal.refusals import Complaint, complaint_about
 from adapters.http.portal.subscriptions import takes_seats
@@ -128,6 +129,7 @@ async def _page(
         cart=shown,
         open_quote=await visit.ledger.queries.quote(open_id) if open_id else None,
         complaints=complaints if form else [],
+        card=await kept(visit, visit.account.payment_method),
         acknowledged=form is not None and form.text("acknowledge") == "yes",
         at_most=visit.ledger.settings.seats_at_most,
         SEATS=SEATS,

@@ -78,9 +78,9 @@ def _payment(order: OrderRow) -> Step:
     if order.state in _HELD:
         return Step(label, Standing.DONE)
     if order.state == OrderState.PAYMENT_DECLINED:
-        return Step(label, Standing.ILL, more=decline_reason(order))
+        return Step(msgid("Money could not be reserved on your card"), Standing.ILL, more=decline_reason(order))
     if order.state == OrderState.CANCELLED:
-        return Step(label, Standing.ILL)
+        return Step(msgid("No money is reserved on your card"), Standing.ILL)
     if order.state in _WAITS:
         return Step(label, Standing.NOW, more=msgid("waiting for your bank"))
     return Step(label, Standing.NOW)
@@ -89,6 +89,8 @@ def _payment(order: OrderRow) -> Step:
 def _line(order: OrderRow, line: QuoteLine) -> Step:
     facts = {"seats": line.seats_to_add, "product": product_title(line.product), "number": line.subscription_number}
     label = msgid("%(seats)s new seats of %(product)s (%(number)s)")
+    if line.seats_to_add == 1:
+        label = msgid("%(seats)s new seat of %(product)s (%(number)s)")
     outcome = order.outcomes.get(line.subscription_id)
     if outcome == LineOutcome.PROVISIONED:
         return Step(label, Standing.DONE, facts, msgid("ready to use"))

@@ -52,6 +52,7 @@ async def quote_page(visit: Visit, quote_id: UUID, *refused: Complaint) -> Respo
         "quote",
         409 if refused else 200,
         quote=row,
+        replaced_by=await visit.ledger.queries.quote(row.superseded_by) if row.superseded_by else None,
         is_open=row.state == QuoteState.OPEN and await visit.ledger.clock.now() < row.valid_until,
         same_cart=as_query(row),
         complaints=refused,

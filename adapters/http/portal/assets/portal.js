@@ -43,7 +43,10 @@ if (cart) {
     }
     if (turn !== asked) return; // typed on meanwhile
     for (const line of cart.querySelectorAll(".line")) {
-      const id = line.querySelector("input.seats").name.slice("seats-".length);
+      const { name } = line.querySelector("input.seats");
+      const id = name.slice("seats-".length);
+      const told = line.querySelector(".wrong:not([data-live])"); // by the page itself
+      line.querySelector("[data-live]").textContent = told ? "" : (prices.complaints[name] ?? "");
       line.querySelector("[data-net]").textContent = prices.lines[id] ?? "–";
     }
     for (const sum of cart.querySelectorAll("[data-sum]")) sum.textContent = prices.sums?.[sum.dataset.sum] ?? "–";

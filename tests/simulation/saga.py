@@ -85,6 +85,7 @@ class Saga:
             self._renew,
             self._cancel_subscription,
             self._move_contact,
+            self._move_abroad,
             self._restrict,
             self._move_address,
             self._decline,
@@ -213,6 +214,10 @@ class Saga:
         domain = self.random.choice(["lindner.example", "undeliverable.example"])
         contact = Contact(name="Anna Weber", email=f"anna@{domain}")
         await self.world.accounts.change_billing_contact(ACCOUNT, contact, self._context(CARE))
+
+    async def _move_abroad(self) -> None:
+        language, zone = self.random.choice([("de", "Europe/Berlin"), ("en", "Pacific/Auckland"), ("en", "Etc/UTC")])
+        await self.world.accounts.change_locale(ACCOUNT, language, zone, self._context())
 
     async def _move_address(self) -> None:
         address = ADDRESS.model_copy(update={"street": f"Lindenstraße {self.random.randint(1, 99)}"})

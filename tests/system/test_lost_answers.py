@@ -107,8 +107,10 @@ class Client:
 class AsksAgain(GroupCommit):
     """The product's writer with more patience: chance cuts many times in a row now and then, on a busy machine."""
 
-    def __init__(self, connect: Callable[[], Any], on_commit: Callable[[int], None], queue_at_most: int) -> None:
-        super().__init__(connect, on_commit, queue_at_most, patience=60.0)
+    def __init__(
+        self, connect: Callable[[], Any], on_commit: Callable[[int], None], queue_at_most: int, **more: Any
+    ) -> None:
+        super().__init__(connect, on_commit, queue_at_most, patience=60.0, **more)
 
 
 class GivesUp(GroupCommit):

@@ -201,11 +201,18 @@ def full_files(server: Server) -> Iterator[None]:
         _limit(server, "unlimited")
 
 
+_LIMIT_EACH = """
+for each; do prlimit --pid "$each" --fsize="$SIZE:unlimited" || test ! -e "/proc/$each" || exit 1; done
+"""
+
+
 def _limit(server: Server, size: str) -> None:
-    """As the server's own account: root in a container may not."""
+    """As the server's own account: root in a container may not. In one go: meanwhile some have it and some do not."""
     account = server.running.data.stat()
-    for each in server.processes():
+    limited: list[int] = []
+    while new := [each for each in server.processes() if each not in limited]:  # forked before the first had it
+        limited += new
         subprocess.run(
-            ["prlimit", "--pid", str(each), f"--fsize={size}:unlimited"],
+            ["sh", "-c", _LIMIT_EACH, "sh", *map(str, new)], env={**os.environ, "SIZE": size},
             user=account.st_uid, group=account.st_gid, extra_groups=[], cwd="/", check=True,
         )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from adapters.bootstrap import opened_ledger
 from adapters.clock import MovableClock
+from adapters.identity.sandbox import Person
 from adapters.ledger import Ledger
 from adapters.postgres import embedded, schema
 from adapters.seeding.companies import TERM_DAYS, Company
@@ -81,6 +82,15 @@ def add_accounts(folder: Path, *companies: Company) -> None:
         await asyncio.gather(*(add_one(ledger, company) for company in companies))
 
     _done(folder, add)
+
+
+def admit(folder: Path, person: Person) -> None:
+    """Let somebody sign in."""
+
+    async def let_in(ledger: Ledger) -> None:
+        await ledger.sandbox.identity.admit(person)
+
+    _done(folder, let_in)
 
 
 def set_clock(folder: Path, to: datetime) -> None:

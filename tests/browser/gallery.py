@@ -5,45 +5,20 @@ page then, and `make screenshots` takes its picture.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Final
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from adapters.payments.sandbox import TOKENS
-from adapters.seeding.companies import Company
 from domain.identifiers import account_id, subscription_id
 from tests.browser.behind import add_accounts, sized
-from tests.browser.product import Product
-from tests.browser.visitors import Visitor
+from tests.browser.gallery_of_trouble import failing, gone_wrong, sign_in_failures
+from tests.browser.stage import Stage, State, Story
 from tests.browser.walk import Walk
 
 NO_PRICE: Final = "\N{EN DASH}"
 """Where a price will be."""
-
-State = tuple[str, Page]
-"""What the state is called, and the page that shows it."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Where stories are told. `sample`: the accounts by number; `visit` brings somebody in a new browser."""
-
-    product: Product
-    sample: Mapping[str, Company]
-    language: str
-    visit: Callable[[], Visitor]
-
-    def company(self, german: str, english: str) -> Company:
-        """The sample account that stands for the story in the language."""
-        return self.sample[german if self.language == "de" else english]
-
-    def signed_in(self, german: str, english: str) -> tuple[Walk, Company]:
-        """Its billing admin, signed in."""
-        company, visitor = self.company(german, english), self.visit()
-        visitor.sign_in(company)
-        return Walk(visitor), company
 
 
 def signing_in(stage: Stage) -> Iterator[State]:
@@ -148,6 +123,22 @@ def paying_otherwise(stage: Stage) -> Iterator[State]:
     stage.product.until(company, order, "PaymentActionRequired")
     page.goto(f"/portal/orders/{order}")
     yield "order-action-required", page
+    at_the_bank = page.locator("a[href*='/sandbox/bank/']").get_attribute("href")
+    assert at_the_bank
+    page.goto(at_the_bank)
+    yield "bank", page
+    page.get_by_role("button", name="This wasn't me").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Not paid")
+    yield "bank-refused", page
+    stage.product.until(company, order, "PaymentDeclined")
+    page.goto(f"/portal/orders/{order}/pay")
+    page.locator("button.main").click()
+    stage.product.until(company, order, "PaymentActionRequired")
+    page.goto(f"/portal/orders/{order}")
+    page.goto(page.locator("a[href*='/sandbox/bank/']").get_attribute("href") or "")
+    page.get_by_role("button", name="Confirm the payment").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Confirmed")
+    yield "bank-confirmed", page
 
 
 def without_self_service(stage: Stage) -> Iterator[State]:
@@ -293,7 +284,6 @@ def sales(stage: Stage) -> Iterator[State]:
 DOCUMENTS: Final = frozenset({"receipt"})
 """States that show what is mailed: read in any program, it has no landmarks of a page."""
 
-Story = Callable[[Stage], Iterator[State]]
 STORIES: Final[tuple[Story, ...]] = (
     signing_in,
     buying,
@@ -304,4 +294,7 @@ STORIES: Final[tuple[Story, ...]] = (
     account_services,
     sales,
     sizes,
+    sign_in_failures,
+    failing,
+    gone_wrong,  # the last: it moves the clock on
 )

@@ -136,9 +136,10 @@ class Product:
         assert waited.status_code == 200, waited.text
         return answer.json()
 
-    def quoted(self, company: Company, replaces: str | None, seats: int = 2) -> str:
-        """Issue a quote for the account's first subscription: its id."""
-        lines = [{"subscription_id": str(subscription_id(company.subscriptions[0].number)), "seats_to_add": seats}]
+    def quoted(self, company: Company, replaces: str | None, seats: int = 2, subscriptions: int = 1) -> str:
+        """Issue a quote for the account's first so many subscriptions: its id."""
+        ids = [str(subscription_id(each.number)) for each in company.subscriptions[:subscriptions]]
+        lines = [{"subscription_id": each, "seats_to_add": seats} for each in ids]
         path = f"accounts/{account_id(company.opening.number)}/quotes"
         return str(self.commanded(company.login, path, {"lines": lines, "replaces": replaces})["id"])
 
@@ -158,6 +159,12 @@ class Product:
         """Have it behave again, and let go what is paused there."""
         assert self._client.delete(f"/sandbox/script/{point}").status_code == 204
 
+    def pass_hours(self, hours: int) -> None:
+        """Let business time go on by this."""
+        headers = {"Authorization": f"Bearer {self.token('max.operator')}", "Idempotency-Key": str(uuid4())}
+        answer = self._client.post("/v1/clock", json={"seconds": hours * 3600}, headers=headers)
+        assert answer.status_code == 200, answer.text
+
     def orders(self, company: Company) -> list[Any]:
         """The account's orders that were placed."""
         found = self.asked(company.login, f"accounts/{account_id(company.opening.number)}/orders?limit=200")["items"]
@@ -171,6 +178,14 @@ class Product:
                 pytest.fail(f"the order stayed {found['state']} for {SECONDS:g} s")
             time.sleep(0.05)
         return found
+
+    def until_happened(self, company: Company, event: str, times: int = 1) -> None:
+        """Go on as soon as this has happened to the account so often."""
+        give_up_at = time.monotonic() + SECONDS
+        while self.happened(company, event) < times:
+            if time.monotonic() > give_up_at:
+                pytest.fail(f"there was no {event} for {SECONDS:g} s")
+            time.sleep(0.05)
 
     def mail_to(self, recipient: str, about: str) -> Mail:
         """The newest mail to this address whose text names this, as soon as it is in the inbox."""

@@ -14,8 +14,9 @@ from playwright.sync_api import Browser, Page
 from adapters.seeding.companies import companies
 from tests.browser.behind import set_clock
 from tests.browser.chromium import chromium, required
-from tests.browser.gallery import STORIES, Stage
+from tests.browser.gallery import STORIES
 from tests.browser.product import Product
+from tests.browser.stage import Stage
 from tests.browser.visitors import HEIGHTS, NARROW, WIDE, Visitor
 
 # The pages tell the same times on every day that the pictures are taken on.

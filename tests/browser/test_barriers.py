@@ -4,8 +4,9 @@ import pytest
 
 from adapters.seeding.companies import Company
 from tests.browser.conftest import Visits
-from tests.browser.gallery import DOCUMENTS, STORIES, Stage, Story
+from tests.browser.gallery import DOCUMENTS, STORIES
 from tests.browser.product import Product
+from tests.browser.stage import Stage, Story
 from tests.browser.visitors import EVERYTHING, PAGE_BYTES, WCAG, barriers, weight
 
 

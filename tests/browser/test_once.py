@@ -1,13 +1,11 @@
-"""Double click, back and again, two tabs: whatever a browser sends twice has one effect."""
+"""Double click, back and again, two tabs on the way to an order: whatever is sent twice has one effect."""
 
 import re
-from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import expect
 
 from adapters.seeding.companies import Company
-from domain.identifiers import account_id
 from tests.browser.conftest import Customers, Visits
 from tests.browser.labels import LABELS
 from tests.browser.product import Product
@@ -109,69 +107,3 @@ def test_two_tabs_at_each_step_make_one_order_and_the_slower_one_is_told(
     expect(second.page.get_by_role("heading", level=1)).to_contain_text("O-")
     product.until(company, order, "Completed")
     assert _facts(product, company) == ONE_ORDER
-
-
-def _declined(visitor: Visitor, product: Product, company: Company) -> str:
-    quote = product.quoted(company, None)
-    visitor.page.goto(f"/portal/quotes/{quote}/decline")
-    return "main button.main"
-
-
-def _contact_changed(visitor: Visitor, _: Product, company: Company) -> str:
-    visitor.page.goto(f"/portal/accounts/{account_id(company.opening.number)}/settings")
-    visitor.page.locator("form[action$='/contact'] #name").fill("Maria Vogel")
-    return "form[action$='/contact'] button.main"
-
-
-def _address_changed(visitor: Visitor, _: Product, company: Company) -> str:
-    visitor.page.goto(f"/portal/accounts/{account_id(company.opening.number)}/settings")
-    visitor.page.locator("form[action$='/address'] #street").fill("Uferweg 12")
-    return "form[action$='/address'] button.main"
-
-
-def _restricted(visitor: Visitor, _: Product, company: Company) -> str:
-    visitor.page.goto(f"/portal/accounts/{account_id(company.opening.number)}/eligibility")
-    visitor.page.locator("input[value=invoice_billing]").check()
-    return "main button.main"
-
-
-def _refunded(visitor: Visitor, product: Product, company: Company) -> str:
-    order = product.placed(company, product.quoted(company, None))
-    product.until(company, order, "Completed")
-    visitor.page.goto(f"/portal/orders/{order}/refund")
-    visitor.page.get_by_role("combobox").select_option(index=1)
-    visitor.page.locator("main button.main").click()
-    visitor.page.wait_for_selector("button[value=do]")
-    return "button[value=do]"
-
-
-ADMIN, CARE = "", "Sabine Vogt"
-
-
-@pytest.mark.parametrize(
-    ("opened", "who", "event"),
-    [
-        (_declined, ADMIN, "QuoteDeclined"),
-        (_contact_changed, ADMIN, "BillingContactChanged"),
-        (_address_changed, ADMIN, "BillingAddressChanged"),
-        (_restricted, CARE, "SelfServiceRestricted"),
-        (_refunded, CARE, "RefundRequested"),
-    ],
-    ids=["decline", "contact", "address", "eligibility", "refund"],
-)
-def test_the_button_of_any_other_form_clicked_twice_without_script_has_one_effect(
-    visits: Visits,
-    customer: Customers,
-    product: Product,
-    opened: Callable[[Visitor, Product, Company], str],
-    who: str,
-    event: str,
-) -> None:
-    company = customer("en")
-    visitor = visits("en", script=False)
-    visitor.sign_in_as(who or company.opening.billing_contact.name)
-    button = visitor.page.locator(opened(visitor, product, company))
-    button.dblclick()
-    visitor.page.wait_for_load_state()
-    expect(visitor.page.get_by_role("heading", level=1)).to_be_visible()
-    assert product.happens(company, event) == 1

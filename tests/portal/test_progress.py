@@ -67,12 +67,13 @@ def test_every_standing_has_a_word_for_those_who_do_not_see_colours() -> None:
     assert set(STANDINGS) == set(Standing)
 
 
-def test_an_order_is_late_after_its_24_hours_and_not_once_it_is_done(order: OrderRow) -> None:
+def test_an_order_is_late_after_its_24_hours_and_not_once_it_is_done_or_called_off(order: OrderRow) -> None:
     assert order.due_at == NOON + timedelta(hours=24)
     assert not is_late(order, NOON + timedelta(hours=23))
     assert is_late(order, NOON + timedelta(hours=24))
     assert is_late(replace(order, overdue=True), NOON)
     assert not is_late(replace(order, completed_at=NOON), NOON + timedelta(hours=25))
+    assert not is_late(replace(order, state=OrderState.CANCELLED, overdue=True), NOON + timedelta(hours=25))
     assert not is_late(replace(order, due_at=None), NOON)
 
 

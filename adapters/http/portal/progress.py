@@ -58,8 +58,10 @@ def is_over(order: OrderRow) -> bool:
 
 
 def is_late(order: OrderRow, now: datetime) -> bool:
-    """Whether the promised 24 hours are over and the order is not done."""
-    return order.completed_at is None and order.due_at is not None and (order.overdue or now >= order.due_at)
+    """Whether the promised 24 hours are over and the order is neither done nor called off."""
+    if order.completed_at is not None or order.state == OrderState.CANCELLED:
+        return False
+    return order.due_at is not None and (order.overdue or now >= order.due_at)
 
 
 def steps_of(order: OrderRow) -> Sequence[Step]:

@@ -10,9 +10,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import args_row
 
-from adapters.event_mapping import recorded
-from adapters.log.event_log import LogRecord
 from adapters.postgres.homes import Homes
+from adapters.postgres.order_history import events_of
 from adapters.postgres.wakeups import READ_MODELS
 from domain.envelope import Recorded
 from domain.history import replayed
@@ -22,11 +21,6 @@ from projections.care import CareRow
 
 _BY_NUMBER: Final = "SELECT order_id FROM portal.orders WHERE number = %s"
 _ACCOUNT: Final = "SELECT number FROM portal.accounts WHERE account_id = %s"
-_EVENTS: Final = """
-SELECT notification_id, partition, 0, originator_id, originator_version, topic, state, event_id, account_id,
-       recorded_at, effective_at, actor_id, actor_role, on_behalf_of, correlation_id, causation_id, idempotency_key
-FROM ledger.events WHERE originator_id = %s ORDER BY originator_version
-"""
 _CARE: Final = """
 SELECT entry_id, care, account_id, subject_id, subject_kind, since, position, detail
 FROM care.entries WHERE subject_id = %s ORDER BY position, entry_id
@@ -112,8 +106,7 @@ async def opened_file(homes: Homes[AsyncConnection], id: UUID) -> OrderFile:
         for way, _ in homes.residents():
             await stack.enter_async_context(way.transaction())
             await way.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        stored = await (await connection.execute(_EVENTS, (id,), binary=True)).fetchall()
-        history = tuple(recorded(LogRecord(*values)) for values in stored)
+        history = tuple(await events_of(connection, id))
         try:
             order = replayed(ServiceOrder, (each.event for each in history))
         except TypeError:

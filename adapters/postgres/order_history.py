@@ -28,9 +28,14 @@ async def order_history(
     Events have no row policies: whoever asks must have been asked for the order's account.
     """
     async with reporting_unavailability(), pool.connection() as connection:
-        cursor = await connection.execute(_EVENTS, ([order_id, quote_id, *subscriptions],), prepare=True, binary=True)
-        events = [recorded(LogRecord(*values)) for values in await cursor.fetchall()]
+        events = await events_of(connection, order_id, quote_id, *subscriptions)
     return [each for each in events if _is_about(each, order_id, quote_id)]
+
+
+async def events_of(connection: AsyncConnection, *streams: UUID) -> list[Recorded]:
+    """All that is stored of these streams."""
+    cursor = await connection.execute(_EVENTS, (list(streams),), prepare=True, binary=True)
+    return [recorded(LogRecord(*values)) for values in await cursor.fetchall()]
 
 
 def _is_about(each: Recorded, order_id: UUID, quote_id: UUID) -> bool:

@@ -12,9 +12,10 @@ from adapters.postgres.read_model_tables import make_what_costs_nothing, outdate
 from adapters.postgres.schema import (
     CONNECT_SECONDS,
     SchemaError,
-    first_line,
     may_become_api,
+    must_be_at,
     must_have,
+    plain_errors,
     revision,
     upgraded,
 )
@@ -69,11 +70,7 @@ def check(url: str, ledger: psycopg.Connection, *, read_models: bool) -> None:
     ReadDatabaseAway.
     """
     with _plain_errors(), psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
-        found = _revision(connection)
-        if found != HEAD:
-            state = "empty" if found is None else f"at {found}"
-            message = f"the database's schema is {state}, this program needs {HEAD}: run `seatledger migrate`"
-            raise SchemaError(message)
+        must_be_at(_revision(connection), HEAD)
         may_become_api(connection)
         _must_be_whole(connection, ledger_id(ledger))
         if not read_models:
@@ -128,14 +125,9 @@ def _must_be_whole(connection: psycopg.Connection, ledger: str) -> None:
 @contextmanager
 def _plain_errors() -> Iterator[None]:
     """Have each line begin with the setting that is wrong."""
-    try:
-        yield
-    except psycopg.OperationalError as error:
-        message = f"READ_DATABASE_URL: the database does not answer: {first_line(error)}"
-        raise ReadDatabaseAway(message) from None
-    except psycopg.Error as error:
-        message = f"READ_DATABASE_URL: this database can't be used: {first_line(error)}"
-        raise SchemaError(message) from None
-    except SchemaError as error:
-        message = f"READ_DATABASE_URL: {str(error).removeprefix('DATABASE_URL: ')}"
-        raise SchemaError(message) from None
+    with plain_errors("READ_DATABASE_URL", ReadDatabaseAway):
+        try:
+            yield
+        except SchemaError as error:
+            message = f"READ_DATABASE_URL: {str(error).removeprefix('DATABASE_URL: ')}"
+            raise SchemaError(message) from None

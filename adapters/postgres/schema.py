@@ -62,15 +62,15 @@ def migrate(url: str, partitions: int) -> str | None:
 
 
 @contextmanager
-def plain_errors() -> Iterator[None]:
-    """Turn what the database says into a SchemaError of one line."""
+def plain_errors(setting: str = "DATABASE_URL", away: type[SchemaError] = SchemaError) -> Iterator[None]:
+    """Turn what the database of this setting says into a SchemaError of one line; `away` if it does not answer."""
     try:
         yield
     except psycopg.OperationalError as error:
-        message = f"DATABASE_URL: the database does not answer: {first_line(error)}"
-        raise SchemaError(message) from None
+        message = f"{setting}: the database does not answer: {first_line(error)}"
+        raise away(message) from None
     except psycopg.Error as error:
-        message = f"DATABASE_URL: this database can't be used: {first_line(error)}"
+        message = f"{setting}: this database can't be used: {first_line(error)}"
         raise SchemaError(message) from None
 
 
@@ -132,17 +132,21 @@ def read_models_to_rebuild(url: str, projections: Sequence[Projection] = PROJECT
 
 def check(connection: psycopg.Connection, partitions: int) -> None:
     """Raise SchemaError unless the schema is this version's and whole, and its partitions are those of the settings."""
-    found = _revision(connection)
-    if found != HEAD:
-        state = "empty" if found is None else f"at {found}"
-        message = f"the database's schema is {state}, this program needs {HEAD}: run `seatledger migrate`"
-        raise SchemaError(message)
+    must_be_at(_revision(connection), HEAD)
     may_become_api(connection)
     must_have(connection, TABLES)
     row = connection.execute("SELECT value FROM ledger.settings WHERE name = 'partitions'").fetchone()
     if row is None or int(row[0]) != partitions:
         fixed = row[0] if row else "none"
         message = f"the ledger has {fixed} partitions for ever; PARTITIONS={partitions} is refused"
+        raise SchemaError(message)
+
+
+def must_be_at(found: str | None, head: str) -> None:
+    """Raise SchemaError unless the revision that was found is the one that this program needs."""
+    if found != head:
+        state = "empty" if found is None else f"at {found}"
+        message = f"the database's schema is {state}, this program needs {head}: run `seatledger migrate`"
         raise SchemaError(message)
 
 

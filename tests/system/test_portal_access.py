@@ -1,7 +1,6 @@
 """Who may open which page of the portal and send which form: what the table says, for whoever asks."""
 
 import logging
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
@@ -16,9 +15,9 @@ from adapters.http.portal.visiting import PortalRoute
 from domain.envelope import Role
 from domain.identifiers import order_id
 from services.authorisation import PERMITTED, SEES, Operation, Sight
-from tests.system.customers import ASSIST, LINDNER, MEETING, STRANGER, customers
+from tests.system.customers import ASSIST, LINDNER, MEETING, STRANGER
 from tests.system.test_portal_walk import BASE, SAVE, SEATS, TO_PAYMENT
-from tests.system.visitors import ORIGIN, Portal, Visitor, portal_over
+from tests.system.visitors import ORIGIN, Portal, Visitor
 
 pytestmark = pytest.mark.system
 
@@ -26,13 +25,6 @@ ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(r
 PAGES = [route for route in ROUTES if isinstance(route, PortalRoute)]
 OPEN_TO_ALL = {"/assets/{name}", "/language"}
 NOBODYS = UUID("00000000-0000-4000-8000-000000000000")
-
-
-@pytest.fixture
-async def portal(ledger_url: str) -> AsyncIterator[Portal]:
-    await customers(ledger_url)
-    async with portal_over(ledger_url) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,33 +1,20 @@
 """Every field of the portal wrong in turn: said beside it in the reader's language, and nothing typed is lost."""
 
 import re
-from collections.abc import AsyncIterator
 from html import escape
 
 import pytest
 
 from adapters.http.signing_in.session import SESSION
 from domain.envelope import Role
-from tests.system.customers import CARDLESS, LEGACY, LINDNER, MEETING, RESTRICTED, customers
+from tests.system.customers import CARDLESS, LEGACY, LINDNER, MEETING, RESTRICTED
 from tests.system.test_portal_walk import BASE, JONAS, PLACE, SAVE, SEATS, TO_ORDER, TO_PAYMENT, quoted, reviewed
-from tests.system.visitors import Page, Portal, Visitor, portal_over
+from tests.system.visitors import Page, Portal, Visitor
 
 pytestmark = pytest.mark.system
 
 CARD = "4111 1111 1111 1111"
 SCRIPT = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>&amp;{{7*7}}"
-
-
-@pytest.fixture
-async def portal(ledger_url: str) -> AsyncIterator[Portal]:
-    await customers(ledger_url)
-    async with portal_over(ledger_url) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def anna(portal: Portal) -> Visitor:
-    return await portal.visitor()
 
 
 def said_beside(page: Page, field: str) -> str:

@@ -1,7 +1,6 @@
 """Quotes, orders, history and settings in the portal, as a billing admin meets them in a browser without script."""
 
 import re
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import psycopg
@@ -13,8 +12,8 @@ from domain.identifiers import order_id
 from domain.quote import CartLine, QuoteOrigin
 from services.ports import CommandContext
 from services.quoting import IssueQuote
-from tests.system.customers import ASSIST, CARDLESS, LINDNER, MEETING, _context, customers
-from tests.system.visitors import Page, Portal, Visitor, portal_over
+from tests.system.customers import ASSIST, CARDLESS, LINDNER, MEETING, _context
+from tests.system.visitors import Page, Portal, Visitor
 
 pytestmark = pytest.mark.system
 
@@ -22,18 +21,6 @@ BASE = f"/portal/accounts/{LINDNER}"
 SCRIPT = "<script>alert('1')</script>"
 DECLINE = "Angebot ablehnen"
 ACCEPT = "Annehmen und Fortfahren zur Zahlung"
-
-
-@pytest.fixture
-async def portal(ledger_url: str) -> AsyncIterator[Portal]:
-    await customers(ledger_url)
-    async with portal_over(ledger_url) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def anna(portal: Portal) -> Visitor:
-    return await portal.visitor()
 
 
 async def issued(

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from uuid import UUID
 
@@ -23,13 +22,6 @@ RELEASE = "Sitze freigeben"
 REVIEW_REFUND = "Zeigen, was geschieht"
 RESEND = "Noch einmal senden"
 CLOSE = "Erledigt: schließen"
-
-
-@pytest.fixture
-async def portal(ledger_url: str) -> AsyncIterator[Portal]:
-    await customers(ledger_url)
-    async with portal_over(ledger_url) as opened:
-        yield opened
 
 
 @pytest.fixture

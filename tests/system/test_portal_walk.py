@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -23,18 +22,6 @@ TO_PAYMENT = "Fortfahren zur Zahlung"
 TO_ORDER = "Speichern und Fortfahren zum Serviceauftrag"
 PLACE = "Service-Bestellung aufgeben"
 JONAS = {"name": "Jonas Keller", "email": "jonas.keller@lindner.example"}
-
-
-@pytest.fixture
-async def portal(ledger_url: str) -> AsyncIterator[Portal]:
-    await customers(ledger_url)
-    async with portal_over(ledger_url) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def anna(portal: Portal) -> Visitor:
-    return await portal.visitor()
 
 
 async def cart_with(anna: Visitor, seats: str = "3") -> Page:

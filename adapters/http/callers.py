@@ -25,6 +25,9 @@ from services.ports import CommandContext, Outcome, Position
 
 _bearer = HTTPBearer(auto_error=False, description="a token of the identity provider")
 
+Command = Callable[[CommandContext], Awaitable[Outcome]]
+"""What a route carries out, in the context of whoever called it."""
+
 WAIT_SECONDS = 5.0
 """How long a query waits for the position that it names."""
 
@@ -176,7 +179,7 @@ async def carried_out(
     ledger: Ledger,
     permission: Permission,
     key: str | None,
-    command: Callable[[CommandContext], Awaitable[Outcome]],
+    command: Command,
 ) -> Outcome:
     """What comes of the command; with the same key again what came of it then.
 

@@ -1,6 +1,5 @@
 """What is done about an order that left its straight way, and the list that says which did."""
 
-from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,6 +9,7 @@ from adapters.http.api.bodies import CancelOrderBody, RefundBody, ReleaseBody
 from adapters.http.api.representations import CareView, Listed, OrderView
 from adapters.http.callers import (
     AskedRoute,
+    Command,
     Permission,
     Permitted,
     TheLedger,
@@ -30,7 +30,7 @@ async def _ordered(
     ledger: Ledger,
     permission: Permission,
     key: str,
-    execute: Callable[[CommandContext], Awaitable[Outcome]],
+    execute: Command,
 ) -> Response:
     return await order_answer(ledger, await carried_out(request, ledger, permission, key, execute), 202)
 

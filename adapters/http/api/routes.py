@@ -1,7 +1,7 @@
 """The operations of /v1, each: who, may he, the command or query, the answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -47,6 +47,7 @@ from adapters.http.api.representations import (
 )
 from adapters.http.callers import (
     AskedRoute,
+    Command,
     Permission,
     Permitted,
     TheLedger,
@@ -309,7 +310,7 @@ async def _change(
     ledger: Ledger,
     permission: Permission,
     key: str | None,
-    execute: Callable[[CommandContext], Awaitable[Outcome]],
+    execute: Command,
 ) -> Response:
     return await order_answer(ledger, await carried_out(request, ledger, permission, key, execute), 200)
 

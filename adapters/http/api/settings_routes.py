@@ -1,6 +1,5 @@
 """What an account and its subscriptions are set to, and who may change that."""
 
-from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -24,7 +23,7 @@ from adapters.http.api.bodies import (
     RenewBody,
 )
 from adapters.http.api.representations import AccountView, SubscriptionView
-from adapters.http.callers import AskedRoute, Permission, Permitted, TheLedger, asks, carried_out
+from adapters.http.callers import AskedRoute, Command, Permission, Permitted, TheLedger, asks, carried_out
 from adapters.ledger import Ledger
 from services.authorisation import Operation
 from services.ports import CommandContext, Outcome
@@ -37,7 +36,7 @@ async def _set(
     ledger: Ledger,
     permission: Permission,
     key: str | None,
-    execute: Callable[[CommandContext], Awaitable[Outcome]],
+    execute: Command,
 ) -> Response:
     return await account_answer(ledger, await carried_out(request, ledger, permission, key, execute))
 

@@ -3,14 +3,14 @@
 Each is first a page that says what will happen, from the order itself, and then a form that does it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
 from fastapi import APIRouter, Response
 
 from adapters.http.api.bodies import CancellationReason, RefundReason
-from adapters.http.callers import asks
+from adapters.http.callers import Command, asks
 from adapters.http.portal.amounts import minor_units, suggested
 from adapters.http.portal.forms import Sent, TheForm
 from adapters.http.portal.refusals import Complaint
@@ -47,8 +47,6 @@ PAGES: Final = {
     OrderCommand.RESEND_RECEIPT: "resend",
 }
 """The address of each, after the order's."""
-
-Command = Callable[[CommandContext], Awaitable[Outcome]]
 
 
 async def order_of(visit: Visit, id: UUID) -> ServiceOrder:

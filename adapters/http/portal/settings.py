@@ -1,6 +1,6 @@
 """What an account is set to: language and time zone, who gets its mail, where is billed to, which card pays."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 from unicodedata import combining, normalize
@@ -8,7 +8,7 @@ from unicodedata import combining, normalize
 from fastapi import APIRouter, Response
 
 from adapters.http.api.bodies import BillingAddressBody, BillingContactBody, LocaleBody
-from adapters.http.callers import asks
+from adapters.http.callers import Command, asks
 from adapters.http.portal.cards import kept
 from adapters.http.portal.forms import Sent, TheForm
 from adapters.http.portal.refusals import Complaint, taken
@@ -30,8 +30,6 @@ _CONTINENTS_AND_OCEANS: Final = tuple(
     f"{each}/"
     for each in ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 )
-
-Command = Callable[[CommandContext], Awaitable[Outcome]]
 
 
 @cache

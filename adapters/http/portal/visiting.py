@@ -10,7 +10,16 @@ from fastapi import Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from adapters.http.api.bodies import PositionToken
-from adapters.http.callers import WAIT_SECONDS, AskedRoute, Permission, TheLedger, carried_out, looked_at, permission_of
+from adapters.http.callers import (
+    WAIT_SECONDS,
+    AskedRoute,
+    Command,
+    Permission,
+    TheLedger,
+    carried_out,
+    looked_at,
+    permission_of,
+)
 from adapters.http.portal.forms import Sent, must_be_current
 from adapters.http.portal.refusals import REFUSED, Complaint, complaint_about
 from adapters.http.portal.trouble import trouble
@@ -22,7 +31,7 @@ from adapters.postgres.sessions import Session
 from domain.refusals import CommandInProgress, NotFound, NotPermitted
 from projections.portal import AccountRow
 from services.authorisation import PERMITTED, SEES, Operation, Sight
-from services.ports import CommandContext, Outcome, Position
+from services.ports import Outcome, Position
 
 _SEE_OTHER = 303
 _LOOK_AGAIN_SECONDS = 0.05
@@ -70,7 +79,7 @@ class Visit:
         account_id = self.account.account_id
         await looked_at(self.ledger, self.permission, operation, kind, [(each, account_id) for each in subjects])
 
-    async def carried_out(self, sent: Sent, command: Callable[[CommandContext], Awaitable[Outcome]]) -> Outcome:
+    async def carried_out(self, sent: Sent, command: Command) -> Outcome:
         """What comes of a form's command; of the same form sent again, what came of it then.
 
         Raises FormOutdated, and whatever the command is refused with.
@@ -85,9 +94,7 @@ class Visit:
                     raise
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
-    async def attempted(
-        self, sent: Sent, command: Callable[[CommandContext], Awaitable[Outcome]]
-    ) -> Outcome | Complaint:
+    async def attempted(self, sent: Sent, command: Command) -> Outcome | Complaint:
         """The outcome, or why there is none in the visitor's words, to be shown beside what he typed."""
         try:
             return await self.carried_out(sent, command)

@@ -125,6 +125,18 @@ async def test_a_page_of_an_earlier_version_says_so_and_keeps_what_was_typed(por
     assert await portal.count("OrderDetailsChanged.v1") == 2
 
 
+@pytest.mark.parametrize("version", ["9" * 5_000, "2147483648", "-1", "²", "x", ""])
+async def test_a_forged_version_is_one_that_no_order_is_at(portal: Portal, anna: Visitor, version: str) -> None:
+    payment = await anna.press(await quoted(anna), TO_PAYMENT)
+    told = await anna.press(payment, TO_ORDER, version=version, **JONAS)
+    assert told.status == 422
+    assert "inzwischen an anderer Stelle geändert" in told.text
+    assert await portal.count("OrderDetailsChanged.v1") == 0
+    review = await anna.press(payment, TO_ORDER, **JONAS)
+    assert (await anna.press(review, PLACE, version=version)).status == 409
+    assert await portal.count("OrderPlaced.v1") == 0
+
+
 async def test_a_session_that_ended_in_mid_form_loses_nothing_of_it(portal: Portal, anna: Visitor) -> None:
     payment = await anna.press(await quoted(anna), TO_PAYMENT)
     await portal.ledger.sessions.close(anna.cookies.pop(SESSION))

@@ -9,7 +9,6 @@ from adapters.http.portal.cards import kept
 from adapters.http.portal.care import MATTERS
 from adapters.http.portal.forms import TheForm
 from adapters.http.portal.refusals import Complaint
-from adapters.http.portal.settings import version_of
 from adapters.http.portal.states import RESTRICTIONS
 from adapters.http.portal.visiting import AVisit, PortalRoute, Visit, see
 from adapters.http.portal.words import msgid
@@ -62,7 +61,7 @@ async def change_eligibility(visit: AVisit, form: TheForm) -> Response:
         return _page(visit, choice, visit.account.version, wrong)
 
     async def execute(context: CommandContext) -> Outcome:
-        accounts, version = visit.ledger.accounts, version_of(form)
+        accounts, version = visit.ledger.accounts, form.version
         if choice == ALLOWED:
             return await accounts.allow_self_service(account_id, context, version)
         return await accounts.restrict_self_service(account_id, RestrictionReason(choice), context, version)

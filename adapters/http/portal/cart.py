@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 
 from adapters.http.callers import asks
 from adapters.http.portal.cards import kept
-from adapters.http.portal.forms import Sent, TheForm
+from adapters.http.portal.forms import Sent, TheForm, id_in
 from adapters.http.portal.refusals import Complaint, complaint_about
 from adapters.http.portal.subscriptions import takes_seats
 from adapters.http.portal.viewing import product_title
@@ -67,7 +67,7 @@ async def change_cart(visit: AVisit, form: TheForm) -> Response:
     if action == "add" and form.text("another"):
         return await _page(visit, {**typed, **_typed({SEATS + form.text("another"): ""})}, form)
     if action.startswith("remove "):
-        typed.pop(_id(action.removeprefix("remove ")) or UUID(int=0), None)
+        typed.pop(id_in(action.removeprefix("remove ")) or UUID(int=0), None)
         return await _page(visit, typed, form)
     if action != "save":
         return await _page(visit, typed, form, priced=True)
@@ -98,7 +98,7 @@ async def _saved(visit: Visit, typed: Mapping[UUID, str], form: Sent) -> Respons
     command = IssueQuote(
         account_id=visit.account.account_id,
         lines=lines,
-        replaces=_id(form.text("replaces")),
+        replaces=id_in(form.text("replaces")),
         acknowledge_sales_rep_quote=form.text("acknowledge") == "yes",
     )
 
@@ -181,7 +181,7 @@ async def _quoted(visit: Visit, typed: Mapping[UUID, str]) -> tuple[dict[UUID, Q
 
 def _typed(fields: Mapping[str, str]) -> dict[UUID, str]:
     """What stands in each field New Seat Qty, by the subscription's id."""
-    named = ((_id(name.removeprefix(SEATS)), text) for name, text in fields.items() if name.startswith(SEATS))
+    named = ((id_in(name.removeprefix(SEATS)), text) for name, text in fields.items() if name.startswith(SEATS))
     return {id: text for id, text in named if id}
 
 
@@ -191,13 +191,6 @@ def _whole_lines(typed: Mapping[UUID, str]) -> tuple[CartLine, ...]:
 
 def _is_whole(text: str) -> bool:
     return _WHOLE.fullmatch(text) is not None and text.isascii()
-
-
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def as_query(quote: QuoteRow) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 from urllib.parse import parse_qs
+from uuid import UUID
 
 from fastapi import Depends, HTTPException, Request
 
@@ -30,9 +31,23 @@ class Sent:
         """What stands in a field, without space around it; empty if the form has none of that name."""
         return self.fields.get(name, "").strip()
 
+    @property
+    def version(self) -> int:
+        """The version of what the form was made of; text that is none matches nothing."""
+        text = self.text("version")
+        return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0  # noqa: PLR2004 -- fits int4
+
     def beginning(self, prefix: str) -> dict[str, str]:
         """The fields whose names begin so, by the rest of the name."""
         return {name.removeprefix(prefix): text for name, text in self.fields.items() if name.startswith(prefix)}
+
+
+def id_in(text: str) -> UUID | None:
+    """The id; None for text that is none, which then fits nothing."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 async def sent(request: Request) -> Sent:

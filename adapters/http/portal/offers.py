@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
-from uuid import UUID
 
 from fastapi import APIRouter, Response
 
 from adapters.http.callers import asks
 from adapters.http.portal.amounts import minor_units
 from adapters.http.portal.cart import SEATS
-from adapters.http.portal.forms import Sent, TheForm
+from adapters.http.portal.forms import Sent, TheForm, id_in
 from adapters.http.portal.refusals import Complaint, complaint_about
 from adapters.http.portal.subscriptions import takes_seats
 from adapters.http.portal.viewing import product_title
@@ -74,7 +73,7 @@ async def make_offer(visit: AVisit, form: TheForm) -> Response:
     command = IssueQuote(
         account_id=visit.account.account_id,
         lines=read.lines,
-        replaces=_id(form.text("replaces")),
+        replaces=id_in(form.text("replaces")),
         acknowledge_sales_rep_quote=form.text("acknowledge") == "yes",
         origin=QuoteOrigin.SALES_REP,
         valid_until=read.valid_until,
@@ -122,14 +121,6 @@ def _read(visit: Visit, rows: Sequence[SubscriptionRow], form: Sent) -> _Read:
     if form.text("theirs") and form.text("acknowledge") != "yes":
         wrong.append(Complaint(said(_ACKNOWLEDGE), "acknowledge"))
     return _Read(tuple(lines), until, wrong)
-
-
-def _id(text: str) -> UUID | None:
-    """The id; None for what is none, which then fits no quote that is open."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _end_of(day: str, time_zone: str) -> datetime | None:

@@ -70,7 +70,7 @@ async def save_payment(quote_id: UUID, visit: AVisit, form: TheForm) -> Response
         return await _page(visit, saved, form.fields, form, *complaints)
     command = ChangeOrderDetails(
         saved.order.order_id,
-        int(form.text("version")) if form.text("version").isdecimal() else 0,
+        form.version,
         contact if contact != saved.contact else None,
         address if address != saved.address else None,
         token,

@@ -59,7 +59,7 @@ async def place_order(order_id: UUID, visit: AVisit, form: TheForm) -> Response:
         agent = visit.request.headers.get("user-agent")
         command = PlaceServiceOrder(
             order_id=order_id,
-            version=int(form.text("version")) if form.text("version").isdecimal() else 0,
+            version=form.version,
             terms_version=body.terms_version,
             po_number=body.po_number,
             request_context=RequestContext(

@@ -68,7 +68,7 @@ async def change_locale(visit: AVisit, form: TheForm) -> Response:
     async def execute(context: CommandContext) -> Outcome:
         account_id = visit.account.account_id
         return await visit.ledger.accounts.change_locale(
-            account_id, locale.language, locale.time_zone, context, version_of(form)
+            account_id, locale.language, locale.time_zone, context, form.version
         )
 
     answer = await _changed(visit, form, execute)
@@ -88,7 +88,7 @@ async def change_contact(visit: AVisit, form: TheForm) -> Response:
 
     async def execute(context: CommandContext) -> Outcome:
         account_id = visit.account.account_id
-        return await visit.ledger.accounts.change_billing_contact(account_id, contact, context, version_of(form))
+        return await visit.ledger.accounts.change_billing_contact(account_id, contact, context, form.version)
 
     return await _changed(visit, form, execute)
 
@@ -103,7 +103,7 @@ async def change_address(visit: AVisit, form: TheForm) -> Response:
 
     async def execute(context: CommandContext) -> Outcome:
         account_id = visit.account.account_id
-        return await visit.ledger.accounts.change_billing_address(account_id, address, context, version_of(form))
+        return await visit.ledger.accounts.change_billing_address(account_id, address, context, form.version)
 
     return await _changed(visit, form, execute)
 
@@ -114,12 +114,6 @@ async def _changed(visit: Visit, form: Sent, execute: Command) -> Response:
     if isinstance(outcome, Complaint):
         return await _page(visit, form, outcome)
     return see(f"/accounts/{visit.account.account_id}/settings", outcome)
-
-
-def version_of(form: Sent) -> int:
-    """The account's version that a form was made of; text that is none matches nothing."""
-    text = form.text("version")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0  # noqa: PLR2004 -- fits int4
 
 
 async def _page(visit: Visit, form: Sent | None = None, *complaints: Complaint) -> Response:

@@ -92,8 +92,8 @@ def _environment(code: str) -> Environment:
         instant=_instant,
         day_of=_day_of,
     )
-    environment.globals.update(restrictions=RESTRICTIONS)
     environment.globals.update(
+        restrictions=RESTRICTIONS,
         asset=asset,
         told=told,
         Operation=Operation,

@@ -7,7 +7,8 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import AsyncConnection
@@ -34,7 +35,7 @@ from adapters.payments.card_form import SandboxCardForm
 from adapters.payments.sandbox import SandboxPayments
 from adapters.postgres import read_database, schema
 from adapters.postgres.access_log import PostgresAccessLog
-from adapters.postgres.availability import BoundedConnection, still_there, tune
+from adapters.postgres.availability import BoundedConnection, opened, still_there, tune
 from adapters.postgres.event_store import PostgresEventStore
 from adapters.postgres.group_commit import GroupCommit
 from adapters.postgres.homes import Homes, homes_of
@@ -129,7 +130,7 @@ async def opened_logs(
     url: str, settings: Settings
 ) -> AsyncIterator[tuple[Homes[Pool], Callable[[Projection], EventLog]]]:
     """Each projection's log and connections, without services or counterparties: what rebuilding one needs."""
-    wakeups = Wakeups(_connecting(url))  # not started: nobody waits here
+    wakeups = Wakeups(partial(opened, url, schema.CONNECT_SECONDS))  # not started: nobody waits here
 
     def pool(url: str) -> Pool:
         kwargs = {"autocommit": True, "prepare_threshold": 1}  # no time-outs: a rebuild may take its time
@@ -140,15 +141,6 @@ async def opened_logs(
         ledger = await stack.enter_async_context(pool(url))
         read_models = await stack.enter_async_context(pool(homes.elsewhere)) if homes.elsewhere else None
         yield Homes(ledger, read_models), lambda projection: _log_for(projection, settings, ledger, wakeups)
-
-
-def _connecting(url: str) -> Callable[[], Any]:
-    async def connect() -> AsyncConnection:
-        connection = await BoundedConnection.connect(url, connect_timeout=schema.CONNECT_SECONDS)
-        await tune(connection)
-        return connection
-
-    return connect
 
 
 async def _tune_for_api(connection: AsyncConnection) -> None:
@@ -200,11 +192,10 @@ async def opened_ledger(settings: Settings, url: str) -> AsyncIterator[Ledger]:
         message = "SANDBOX: no payment gateway is configured; set SANDBOX=1 to work with the sandbox counterparties"
         raise SettingsError(message)
     pool = _pool(url, settings, 2, settings.database_connections)
-    wakeups = Wakeups(_connecting(url))
+    connect = partial(opened, url, schema.CONNECT_SECONDS)
+    wakeups = Wakeups(connect)
     meters = Meters()
-    writer = GroupCommit(
-        _connecting(url), lambda _: wakeups.ring(EVENTS), settings.append_queue, on_call=meters.batch_written
-    )
+    writer = GroupCommit(connect, lambda _: wakeups.ring(EVENTS), settings.append_queue, on_call=meters.batch_written)
     provider = _provider(settings)
     api_url = settings.database_api_url.get_secret_value() if settings.database_api_url else url
     api_pool = _pool(api_url, settings, 2, settings.database_connections, _tune_for_api)

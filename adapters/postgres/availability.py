@@ -58,6 +58,17 @@ async def tune(connection: psycopg.AsyncConnection[Any]) -> None:
     await connection.execute(f"SET statement_timeout = {STATEMENT_SECONDS * 1000:.0f}".encode())
 
 
+async def opened(url: str, within: int) -> BoundedConnection:
+    """A connection for one alone, whose it is to close; raises psycopg.Error, after `within` seconds at the latest."""
+    connection = await BoundedConnection.connect(url, connect_timeout=within)
+    try:
+        await tune(connection)
+    except BaseException:  # a cancellation, too: nobody else has it to close
+        await connection.close()
+        raise
+    return connection
+
+
 async def still_there(connection: psycopg.AsyncConnection[Any]) -> None:
     """Raise OperationalError if the server closed the connection while it was idle.
 

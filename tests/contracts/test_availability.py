@@ -1,8 +1,11 @@
 """A database that is away is told from a statement that is wrong, and no connection waits for ever."""
 
+import asyncio
+import gc
 import os
 import signal
 import time
+import warnings
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -11,7 +14,7 @@ from psycopg import errors
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from adapters.postgres import availability
-from adapters.postgres.availability import BoundedConnection, reporting_unavailability, still_there, tune, why_away
+from adapters.postgres.availability import BoundedConnection, opened, reporting_unavailability, still_there, why_away
 from services.ports import StoreUnavailable
 
 
@@ -75,10 +78,27 @@ async def test_the_reason_is_reported_and_a_fault_is_passed_on_as_it_is() -> Non
 
 @pytest.fixture
 async def connection(server_url: str) -> AsyncIterator[BoundedConnection]:
-    opened = await BoundedConnection.connect(server_url)
-    await tune(opened)
-    yield opened
-    await opened.close()
+    async with await opened(server_url, within=5) as connection:
+        yield connection
+
+
+@pytest.mark.system
+async def test_who_is_cancelled_while_a_connection_opens_leaves_none_behind(server_url: str) -> None:
+    with warnings.catch_warnings(record=True) as left_open:
+        warnings.simplefilter("always", ResourceWarning)
+        ends = []
+        for milliseconds in range(60):
+            opening = asyncio.create_task(opened(server_url, within=5))
+            await asyncio.sleep(milliseconds / 2_000)
+            opening.cancel()
+            (end,) = await asyncio.gather(opening, return_exceptions=True)
+            ends.append(type(end))
+            if isinstance(end, BoundedConnection):
+                await end.close()
+            del opening, end
+        gc.collect()
+    assert set(ends) == {asyncio.CancelledError, BoundedConnection}, "some too early, some too late"
+    assert [str(warning.message) for warning in left_open] == []
 
 
 @pytest.mark.system

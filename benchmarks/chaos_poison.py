@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from adapters.log.cloud_events import Message, message_of
-from adapters.log.event_log import LogRecord
+from adapters.log.event_log import OutgoingRecord
 from adapters.log.kafka_access import KafkaAccess
 from adapters.log.kafka_client import close_producer, producer
 from adapters.log.kafka_relay import Publisher, send_all
-from adapters.log.kafka_topic import make, source_of_ledger, stamp
+from adapters.log.kafka_topic import make, source_of_ledger
 from adapters.postgres.parking import retried
 from benchmarks.brokers import bench_brokers
 from benchmarks.figures import Figure
@@ -146,7 +146,7 @@ async def _poured(out: Console, bench: Bench, publisher: Publisher, epoch: int, 
     await asyncio.to_thread(close_producer, sender)
 
 
-def _send(sender: KafkaProducer, publisher: Publisher, good: list[LogRecord], bad: list[LogRecord]) -> None:
+def _send(sender: KafkaProducer, publisher: Publisher, good: list[OutgoingRecord], bad: list[OutgoingRecord]) -> None:
     futures = []
     for record in bad:
         message = _spoilt(message_of(record, publisher.source), record.position)
@@ -157,7 +157,7 @@ def _send(sender: KafkaProducer, publisher: Publisher, good: list[LogRecord], ba
                 key=message.key,
                 headers=list(message.headers),
                 partition=record.partition,
-                timestamp_ms=stamp(record.recorded_at),
+                timestamp_ms=record.recorded_at // 1000,
             )
         )
     send_all(sender, publisher, good, Event())

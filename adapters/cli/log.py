@@ -105,7 +105,7 @@ def _line(record: LogRecord) -> str:
 
 
 def _as_json(record: LogRecord) -> dict[str, Any]:
-    known = {name: str(value) if isinstance(value, UUID) else value for name, value in asdict(record).items()}
+    known = {name: str(value) if isinstance(value, UUID) else value for name, value in record._asdict().items()}
     del known["state"]
     try:
         known["data"] = json.loads(record.state)

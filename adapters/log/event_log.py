@@ -3,15 +3,15 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
+class LogRecord(NamedTuple):
     """An event as it is carried: undecoded, so that a reader can keep what it doesn't understand.
 
-    `previous` is the position before this one in the same partition, 0 for the first.
+    `previous` is the position before this one in the same partition, 0 for the first. A tuple, because one is made for
+    each event that is read, and a frozen dataclass takes four times as long.
     """
 
     position: int
@@ -30,6 +30,31 @@ class LogRecord:
     on_behalf_of: str | None
     correlation_id: UUID
     causation_id: UUID
+    idempotency_key: str | None
+
+
+class OutgoingRecord(NamedTuple):
+    """A LogRecord on its way out of the store: ids as their 16 bytes, instants as microseconds since 1970.
+
+    It is published as text: to make UUIDs and datetimes in between took a sixth of the relay's time.
+    """
+
+    position: int
+    partition: int
+    previous: int
+    originator_id: bytes
+    originator_version: int
+    topic: str
+    state: bytes
+    event_id: bytes
+    account_id: bytes
+    recorded_at: int
+    effective_at: int
+    actor_id: str
+    actor_role: str
+    on_behalf_of: str | None
+    correlation_id: bytes
+    causation_id: bytes
     idempotency_key: str | None
 
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -222,7 +222,7 @@ class KafkaLog:
         if carried.sound or record is None:
             return []
         stored = await self._publication.records([record.position])
-        same = stored.get(record.position) == replace(record, previous=0)
+        same = stored.get(record.position) == record._replace(previous=0)
         return [] if same else [_spoilt(carried, carried.reason)]
 
     async def _caught_up(self, reached: Mapping[int, int], limit: int) -> tuple[list[LogRecord], dict[int, int]]:

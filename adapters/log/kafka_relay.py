@@ -13,7 +13,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from adapters.log.cloud_events import message_of
-from adapters.log.event_log import LogRecord, LogRefused, LogUnavailable
+from adapters.log.event_log import LogRefused, LogUnavailable, OutgoingRecord
 from adapters.log.kafka_access import KafkaAccess
 from adapters.log.kafka_client import ANSWER_SECONDS, OwnThread, close_producer, producer
 from adapters.log.kafka_topic import (
@@ -25,7 +25,6 @@ from adapters.log.kafka_topic import (
     must_be_set_right,
     recognise,
     source_of_ledger,
-    stamp,
 )
 from adapters.postgres.publishing import CHUNK_EVENTS, Publication, RelayLease
 from adapters.postgres.wakeups import EVENTS, Wakeups
@@ -151,7 +150,7 @@ class KafkaRelay:
     async def _publish(self, lease: RelayLease, sending: "_Sending", thread: OwnThread, identity: str) -> None:
         position, last = lease.position, await self._publication.lasts(lease.position)
         looked_at = time.monotonic()
-        following: list[LogRecord] = []
+        following: list[OutgoingRecord] = []
         while True:
             await self._keep(lease)
             seen = self._wakeups.count(EVENTS)
@@ -227,7 +226,7 @@ class _Sending:
         self.publisher, self._producer = publisher, producer
         self.given_up = threading.Event()
 
-    def send(self, records: Sequence[LogRecord]) -> None:
+    def send(self, records: Sequence[OutgoingRecord]) -> None:
         """Return once the brokers have acknowledged every one. Blocks. Raises LogUnavailable."""
         send_all(self._producer, self.publisher, records, self.given_up)
 
@@ -236,7 +235,7 @@ class _Sending:
 
 
 def send_all(
-    sender: KafkaProducer, publisher: Publisher, records: Sequence[LogRecord], given_up: threading.Event
+    sender: KafkaProducer, publisher: Publisher, records: Sequence[OutgoingRecord], given_up: threading.Event
 ) -> None:
     """Send these and return once every one is acknowledged, or raise LogUnavailable when one failed for good.
 
@@ -255,7 +254,7 @@ def send_all(
                     headers=list(message.headers),
                     partition=record.partition,
                     # The store's own order: readers find their place by it.
-                    timestamp_ms=stamp(record.recorded_at),
+                    timestamp_ms=record.recorded_at // 1000,
                 )
             )
         while not given_up.is_set():

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from kafka import KafkaAdminClient, KafkaConsumer
@@ -12,7 +12,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError
 from kafka.structs import TopicPartition
 
-from adapters.log.cloud_events import Message, UnreadableMessage, record_of, source_of
+from adapters.log.cloud_events import UNIX_EPOCH, Message, UnreadableMessage, record_of, source_of
 from adapters.log.event_log import LogRecord, LogRefused, LogUnavailable
 from adapters.log.kafka_access import KafkaAccess
 from adapters.log.kafka_client import ANSWER_SECONDS, admin, consumer, plain_trouble
@@ -51,7 +51,7 @@ def source_of_ledger(name: str, id: str) -> str:
 
 def stamp(recorded_at: datetime) -> int:
     """A message's time, by which readers find their place: the store's order, in whole milliseconds."""
-    return int(recorded_at.timestamp() * 1000)
+    return (recorded_at - UNIX_EPOCH) // timedelta(milliseconds=1)
 
 
 def look(access: KafkaAccess) -> Topic:

@@ -1,7 +1,7 @@
 """Parked events: what a projection could not take, and all of the same account behind it, until it is tried again."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Final
@@ -19,7 +19,7 @@ from adapters.postgres.wakeups import READ_MODELS
 from domain.envelope import Recorded
 from projections.fold import Projection
 
-_ENVELOPE: Final = tuple(field.name for field in fields(LogRecord))
+_ENVELOPE: Final = LogRecord._fields
 _values: Final = attrgetter(*_ENVELOPE)
 _COLUMNS: Final = sql.SQL(", ").join(map(sql.Identifier, _ENVELOPE))
 

@@ -1,17 +1,19 @@
 """What the store knows of its log in Kafka: how far it is published, who publishes, and the events themselves."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import args_row
 from psycopg_pool import AsyncConnectionPool
 
-from adapters.log.event_log import LogRecord
+from adapters.log.event_log import LogRecord, OutgoingRecord
 from adapters.postgres.availability import reporting_unavailability
+
+Record = TypeVar("Record")
 
 CHUNK_EVENTS: Final = 2_000
 CHUNK_BYTES: Final = 16 * 2**20
@@ -50,8 +52,12 @@ FROM ledger.relay r, (SELECT COALESCE(max(notification_id), 0) AS position FROM 
 _COLUMNS: Final = """e.notification_id, e.partition, e.originator_id, e.originator_version, e.topic, e.state,
        e.event_id, e.account_id, e.recorded_at, e.effective_at, e.actor_id, e.actor_role, e.on_behalf_of,
        e.correlation_id, e.causation_id, e.idempotency_key"""
+_OUTGOING: Final = """e.notification_id, e.partition, uuid_send(e.originator_id), e.originator_version, e.topic,
+       e.state, uuid_send(e.event_id), uuid_send(e.account_id), (extract(epoch FROM e.recorded_at) * 1000000)::int8,
+       (extract(epoch FROM e.effective_at) * 1000000)::int8, e.actor_id, e.actor_role, e.on_behalf_of,
+       uuid_send(e.correlation_id), uuid_send(e.causation_id), e.idempotency_key"""
 _CHUNK: Final = f"""
-SELECT {_COLUMNS} FROM (
+SELECT {_OUTGOING} FROM (
     SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id) AS bytes
     FROM (SELECT * FROM ledger.events WHERE notification_id > %(after)s ORDER BY notification_id LIMIT %(limit)s) AS n
 ) AS e WHERE bytes - octet_length(state) < %(bytes)s ORDER BY notification_id
@@ -173,14 +179,15 @@ class Publication:
         rows = await self._rows("SELECT value FROM ledger.settings WHERE name = 'ledger_id'", {})
         return str(rows[0][0])
 
-    async def chunk(self, after: int, last: dict[int, int], limit: int = CHUNK_EVENTS) -> list[LogRecord]:
+    async def chunk(self, after: int, last: dict[int, int], limit: int = CHUNK_EVENTS) -> list[OutgoingRecord]:
         """The next events in the store's order, bounded in bytes, too; `last` of each partition is moved along."""
-        return _chained(await self._rows(_CHUNK, {"after": after, "limit": limit, "bytes": CHUNK_BYTES}), last)
+        rows = await self._rows(_CHUNK, {"after": after, "limit": limit, "bytes": CHUNK_BYTES})
+        return _chained(OutgoingRecord, rows, last)
 
     async def of_partition(self, partition: int, after: int, until: int, limit: int) -> list[LogRecord]:
         """A partition's events past `after` up to `until`, each with the position before it."""
         parameters = {"partition": partition, "after": after, "until": until, "limit": limit}
-        return _chained(await self._rows(_OF_PARTITION, parameters), {partition: after})
+        return _chained(LogRecord, await self._rows(_OF_PARTITION, parameters), {partition: after})
 
     async def lasts(self, until: int) -> dict[int, int]:
         """Each partition's last position that is not past `until`; 0 for none."""
@@ -229,10 +236,10 @@ async def state_of(connection: AsyncConnection) -> PublicationState:
     return row
 
 
-def _chained(rows: Iterable[Any], last: dict[int, int]) -> list[LogRecord]:
+def _chained(kind: Callable[..., Record], rows: Iterable[Any], last: dict[int, int]) -> list[Record]:
     """Each with the position before it in its partition; `last` is moved along."""
     found = []
     for position, partition, *columns in rows:
-        found.append(LogRecord(position, partition, last.get(partition, 0), *columns))
+        found.append(kind(position, partition, last.get(partition, 0), *columns))
         last[partition] = position
     return found

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -43,7 +42,7 @@ async def test_every_event_comes_once_whole_and_in_the_order_of_its_partition(an
 
 def _without_previous(records: Sequence[LogRecord]) -> list[LogRecord]:
     """A page may know that more lies behind it than the last event of the partition."""
-    return [replace(each, previous=0) for each in records]
+    return [each._replace(previous=0) for each in records]
 
 
 async def test_a_reader_goes_on_from_wherever_it_is_told(any_bench: Bench) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -184,7 +185,7 @@ async def test_the_topic_is_followed_by_account_and_order(kafka_bench: Bench) ->
     assert await asyncio.to_thread(seen) == 20
     assert await asyncio.to_thread(lambda: seen(account=account(1))) == 4
     (one, *_) = await kafka_bench.publication.chunk(0, {})
-    assert await asyncio.to_thread(lambda: seen(order=one.originator_id)) == 1
+    assert await asyncio.to_thread(lambda: seen(order=UUID(bytes=one.originator_id))) == 1
 
 
 async def test_a_broker_that_asks_for_a_login_over_tls(

@@ -4,18 +4,17 @@ import json
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from adapters.log.event_log import LogRecord
+from adapters.log.event_log import OutgoingRecord
 from adapters.log.kafka_access import KafkaAccess
 from adapters.log.kafka_client import close_producer, producer
 from adapters.log.kafka_relay import Publisher, send_all
 from adapters.log.kafka_topic import make
-from tests.contracts.test_cloud_events import RECORD, SOURCE
+from tests.contracts.test_cloud_events import RECORD, SOURCE, outgoing
 from tests.reference.events.asyncapi import example
 
 pytestmark = pytest.mark.system
@@ -34,11 +33,13 @@ def program(access: KafkaAccess) -> str:
     return text
 
 
-def stored(position: int, topic: str) -> LogRecord:
+def stored(position: int, topic: str) -> OutgoingRecord:
     """An event as the store has it: each of another account, all in one partition."""
     state = json.dumps(example(topic)).encode()
-    return replace(
-        RECORD, position=position, previous=position - 1, topic=topic, state=state, account_id=UUID(int=position)
+    return outgoing(
+        RECORD._replace(
+            position=position, previous=position - 1, topic=topic, state=state, account_id=UUID(int=position)
+        )
     )
 
 

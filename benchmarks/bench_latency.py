@@ -1,4 +1,7 @@
-"""From a command to its effect in the portal, at 50 commands a second for a minute, beyond an idle round trip."""
+"""From a command to its effect in the portal, at 50 commands a second for a minute, beyond an idle round trip.
+
+Twice: with the data on the disk, and in memory, where nothing waits for a disk. The second is what the program takes.
+"""
 
 import asyncio
 import json
@@ -24,22 +27,29 @@ SECONDS: Final = int(os.environ.get("BENCH_SECONDS", "60"))
 CONNECTIONS: Final = 16
 IDLE_TRIPS: Final = 200
 DISK_WRITES: Final = 500
+MEMORY: Final = Path("/dev/shm")
 REACH_MILLISECONDS: Final = {"direct": 25, "kafka": 100}
 
 
 def measured(out: Console) -> list[Figure]:
     """The 99th percentile, in milliseconds, with the store as the log and through Kafka."""
-    direct = asyncio.run(_measured(out, "direct"))
+    homes: dict[str, Path | None] = {"": None}
+    if MEMORY.is_dir():
+        homes["_in_memory"] = MEMORY
+    else:
+        out.print(f"not measured in memory: there is no {MEMORY} here", style="yellow")
+    figures = [asyncio.run(_measured(out, "direct", home, within)) for home, within in homes.items()]
     if lacking := missing():
         out.print(f"not measured through Kafka: there is {lacking} here", style="yellow")
-        return [direct]
-    with bench_brokers() as brokers:
-        kafka = asyncio.run(_measured(out, "kafka", brokers.bootstrap_servers))
-    return [direct, kafka]
+        return figures
+    for home, within in homes.items():
+        with bench_brokers(within=within) as brokers:
+            figures.append(asyncio.run(_measured(out, "kafka", home, within, brokers.bootstrap_servers)))
+    return figures
 
 
-async def _measured(out: Console, name: str, kafka: str | None = None) -> Figure:
-    with bench_server() as server:
+async def _measured(out: Console, name: str, home: str, within: Path | None, kafka: str | None = None) -> Figure:
+    with bench_server(within=within) as server:
         # Through Kafka as it is run: `serve --no-projections`, and `work` with the relay and the readers.
         async with served(server, CONNECTIONS, 60, kafka=kafka, apart=kafka is not None) as portal:
             idle = [await _idle_trip(portal) for _ in track(range(IDLE_TRIPS), "idle round trips", console=out)]
@@ -51,10 +61,10 @@ async def _measured(out: Console, name: str, kafka: str | None = None) -> Figure
     p50, p99 = beyond[len(beyond) // 2], beyond[int(len(beyond) * 0.99)]
     note = (
         f"{len(beyond):,} commands, p50 {p50:.1f} ms, worst {beyond[-1]:.1f} ms; idle round trip {base * 1000:.1f} ms; "
-        f"the disk alone, 8 KB {A_SECOND} times a second: p99 {disk[int(len(disk) * 0.99)] * 1000:.1f} ms, "
+        f"8 KB {A_SECOND} times a second to the same place alone: p99 {disk[int(len(disk) * 0.99)] * 1000:.1f} ms, "
         f"worst {disk[-1] * 1000:.1f} ms"
     )
-    return Figure(f"latency.{name}_p99", p99, "ms", REACH_MILLISECONDS[name], at_most=True, note=note)
+    return Figure(f"latency.{name}{home}_p99", p99, "ms", REACH_MILLISECONDS[name], at_most=True, note=note)
 
 
 def _disk_alone(folder: Path) -> list[float]:

@@ -9,9 +9,10 @@ from ops.kafka.brokers import Cluster, cluster
 
 
 @contextmanager
-def bench_brokers(count: int = 1) -> Iterator[Cluster]:
-    """Brokers with nothing on them, which die with this process. Raises BrokerError."""
-    with tempfile.TemporaryDirectory(prefix="seatledger-bench-kafka-", ignore_cleanup_errors=True) as folder:
+def bench_brokers(count: int = 1, within: Path | None = None) -> Iterator[Cluster]:
+    """Brokers with nothing on them, which die with this process; data `within`, if given. Raises BrokerError."""
+    prefix = "seatledger-bench-kafka-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=within, ignore_cleanup_errors=True) as folder:
         brokers = cluster(Path(folder), count)
         brokers.start(dies_with_us=True)
         try:

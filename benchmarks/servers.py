@@ -43,9 +43,11 @@ class BenchServer:
 
 
 @contextmanager
-def bench_server(partitions: int = 12) -> Iterator[BenchServer]:
-    """Start one with a migrated, empty ledger, fully durable as always."""
-    folder = Path(tempfile.mkdtemp(prefix="seatledger-bench-"))
+def bench_server(partitions: int = 12, within: Path | None = None) -> Iterator[BenchServer]:
+    """Start one with a migrated, empty ledger, fully durable as always; its data in a folder `within`, if given."""
+    folder = Path(tempfile.mkdtemp(prefix="seatledger-bench-", dir=within))
+    if within:
+        folder.chmod(0o711)  # or the account of the server would have its data elsewhere
     server = embedded.start(folder)
     try:
         schema.migrate(server.url(OWNER, "seatledger"), partitions)

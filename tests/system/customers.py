@@ -39,8 +39,8 @@ class Tokens:
     operator: str
 
 
-async def customers(url: str, card: str = "tok_visa") -> Tokens:
-    """Four accounts at the ledger: Lindner's pays with `card`, 10 seats at EUR 228.00, 302 of 365 days left."""
+async def customers(url: str, card: str | None = "tok_visa") -> Tokens:
+    """Four accounts at the ledger: Lindner's pays with `card`, if any, 10 seats at EUR 228.00, 302 of 365 days left."""
     async with opened_ledger(Settings(sandbox=True), url) as ledger:
         await asyncio.gather(
             _company(ledger, "A-1", card, ("S-1", "goto_meeting"), ("S-2", "gotoassist_v5"), ("S-3", "openvoice")),

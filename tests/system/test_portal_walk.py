@@ -11,7 +11,7 @@ from adapters.http.portal.words import LANGUAGE
 from domain.order import ServiceOrder
 from services.vault_records import ReviewedPage
 from tests.system.customers import ASSIST, LINDNER, MEETING, customers
-from tests.system.visitors import Page, Portal, Visitor, portal_over
+from tests.system.visitors import Page, Portal, Visitor, portal_over, unescaped
 
 pytestmark = pytest.mark.system
 
@@ -264,6 +264,21 @@ async def test_a_card_comes_back_from_the_gateway_as_a_token_and_what_was_typed_
     review = await anna.press(back, TO_ORDER, action="save")
     assert "Mastercard •••• 4444" in review.text
     assert await portal.count("PaymentMethodSelected.v1") == 4 - 1, "the account's own card is as it was"
+
+
+async def test_a_card_for_a_cart_keeps_the_cart(ledger_url: str) -> None:
+    await customers(ledger_url, card=None)
+    async with portal_over(ledger_url) as portal:
+        anna = await portal.visitor()
+        gateway = await anna.press(await cart_with(anna, "7"), "Zahlungsweise hinterlegen", **{SEATS: "nine"})
+        entered = await anna.press(gateway, "Use this card", card="tok_visa")
+        assert "Visa •••• 4242" in entered.text
+        saved = await anna.press(entered, "Diese Karte speichern")
+        [back] = re.findall(r'href="([^"]+)">Zurück zum Warenkorb<', saved.source)
+        cart = await anna.get(unescaped(back))
+        assert cart.form(SAVE).fields[SEATS] == "nine"
+        assert "Zahlungsweise hinterlegen" not in cart.text
+        assert (await anna.press(cart, SAVE, **{SEATS: "9"})).path.startswith("/portal/quotes/")
 
 
 async def test_a_declined_card_is_followed_by_another_one(ledger_url: str) -> None:

@@ -27,12 +27,17 @@ ORIGIN = "http://localhost:8080"
 
 @dataclass
 class Form:
-    """A form of a page: where it goes, its fields as they stand, its buttons by what is written on them."""
+    """A form of a page: where it goes, its fields as they stand, its buttons by what is written on them.
+
+    `elsewhere`: where the buttons go that don't go where the form does.
+    """
 
     action: str
     method: str
+    id: str = ""
     fields: dict[str, str] = field(default_factory=dict)
     buttons: dict[str, tuple[str, str]] = field(default_factory=dict)
+    elsewhere: dict[str, str] = field(default_factory=dict)
 
 
 class _Forms(HTMLParser):
@@ -40,13 +45,14 @@ class _Forms(HTMLParser):
         super().__init__()
         self.forms: list[Form] = []
         self.text: list[str] = []
-        self._button: tuple[str, str] | None = None
+        self._button: dict[str, str] | None = None
+        self._outside: list[tuple[dict[str, str], str]] = []
         self._said = self._select = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self.forms.append(Form(given["action"], given.get("method", "get")))
+            self.forms.append(Form(given["action"], given.get("method", "get"), given.get("id", "")))
         elif tag == "input" and given.get("name") and self.forms:
             if given.get("type") not in {"checkbox", "radio"} or "checked" in given:
                 self.forms[-1].fields[given["name"]] = given.get("value", "")
@@ -58,7 +64,7 @@ class _Forms(HTMLParser):
                 self.forms[-1].fields[self._select] = value
             self.forms[-1].fields.setdefault(self._select, value)
         elif tag == "button":
-            self._button, self._said = (given.get("name", ""), given.get("value", "")), ""
+            self._button, self._said = given, ""
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
@@ -66,8 +72,22 @@ class _Forms(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "button" and self._button is not None:
-            self.forms[-1].buttons[" ".join(self._said.split())] = self._button
+            said = " ".join(self._said.split())
+            if "form" in self._button:
+                self._outside.append((self._button, said))
+            else:
+                self._add(self.forms[-1], self._button, said)
             self._button = None
+
+    def close(self) -> None:
+        super().close()
+        for button, said in self._outside:
+            self._add(next(form for form in self.forms if form.id == button["form"]), button, said)
+
+    def _add(self, form: Form, button: dict[str, str], said: str) -> None:
+        form.buttons[said] = button.get("name", ""), button.get("value", "")
+        if "formaction" in button:
+            form.elsewhere[said] = button["formaction"]
 
 
 @dataclass(frozen=True)
@@ -104,6 +124,7 @@ class Page:
     def _read(self) -> _Forms:
         read = _Forms()
         read.feed(self.answer.text)
+        read.close()
         return read
 
 
@@ -123,7 +144,7 @@ class Visitor:
         form = page.form(button)
         name, value = form.buttons[button]
         fields = {**form.fields, **typed, **({name: value} if name else {})}
-        action = urljoin(page.path, form.action)
+        action = urljoin(page.path, form.elsewhere.get(button, form.action))
         if form.method == "get":
             return await self._sent("GET", f"{action}?{urlencode(fields)}")
         return await self.post(action, fields)

@@ -32,7 +32,7 @@ class Card:
 async def to_the_gateway(visit: Visit, path: str, outcome: Outcome | None = None) -> Response:
     """Send the browser to the gateway's form, which sends it back to this path, where the outcome is to be seen."""
     origin, code = visit.ledger.settings.origin, visit.reader.language.code
-    address = await visit.ledger.card_form.begin(f"{origin}/portal{path}{after(outcome)}", code)
+    address = await visit.ledger.card_form.begin(f"{origin}{after(path, outcome)}", code)
     return RedirectResponse(address, _SEE_OTHER, {"Cache-Control": "no-store"})
 
 

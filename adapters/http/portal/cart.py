@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Request, Response
@@ -57,15 +58,15 @@ class Cart:
 @cart.get("/accounts/{account_id}/cart", openapi_extra=asks(Operation.ISSUE_QUOTE))
 async def show_cart(request: Request, visit: AVisit) -> Response:
     """A cart as the address says, each line by its field's name: nothing of it is stored before it is saved."""
-    return await _page(visit, _typed(request.query_params))
+    return await _page(visit, typed_in(request.query_params))
 
 
 @cart.post("/accounts/{account_id}/cart", openapi_extra=asks(Operation.ISSUE_QUOTE))
 async def change_cart(visit: AVisit, form: TheForm) -> Response:
     """Save Cart and Review; or without script another line, one line less, or the prices."""
-    typed, action = _typed(form.fields), form.text("action")
+    typed, action = typed_in(form.fields), form.text("action")
     if action == "add" and form.text("another"):
-        return await _page(visit, {**typed, **_typed({SEATS + form.text("another"): ""})}, form)
+        return await _page(visit, {**typed, **typed_in({SEATS + form.text("another"): ""})}, form)
     if action.startswith("remove "):
         typed.pop(id_in(action.removeprefix("remove ")) or UUID(int=0), None)
         return await _page(visit, typed, form)
@@ -77,7 +78,7 @@ async def change_cart(visit: AVisit, form: TheForm) -> Response:
 @cart.post("/accounts/{account_id}/cart/prices", openapi_extra=asks(Operation.PREVIEW_QUOTE))
 async def price_cart(visit: AVisit, form: TheForm) -> Response:
     """For the page's script: the prices of what stands in the fields, each as the page would show it."""
-    shown, complaints = await _priced(visit, _typed(form.fields), untyped_is_wrong=False)
+    shown, complaints = await _priced(visit, typed_in(form.fields), untyped_is_wrong=False)
     money, currency = visit.reader.language.money, visit.account.currency
     prices: dict[str, Any] = {
         "lines": {
@@ -179,7 +180,7 @@ async def _quoted(visit: Visit, typed: Mapping[UUID, str]) -> tuple[dict[UUID, Q
         return await quoted(*good), complaints
 
 
-def _typed(fields: Mapping[str, str]) -> dict[UUID, str]:
+def typed_in(fields: Mapping[str, str]) -> dict[UUID, str]:
     """What stands in each field New Seat Qty, by the subscription's id."""
     named = ((id_in(name.removeprefix(SEATS)), text) for name, text in fields.items() if name.startswith(SEATS))
     return {id: text for id, text in named if id}
@@ -195,4 +196,9 @@ def _is_whole(text: str) -> bool:
 
 def as_query(quote: QuoteRow) -> str:
     """A quote's lines as the query of a cart's address."""
-    return "&".join(f"{SEATS}{line.subscription_id}={line.seats_to_add}" for line in quote.lines)
+    return urlencode(fields_of({line.subscription_id: str(line.seats_to_add) for line in quote.lines}))
+
+
+def fields_of(typed: Mapping[UUID, str]) -> dict[str, str]:
+    """The fields of the cart's form, by their names."""
+    return {f"{SEATS}{id}": text for id, text in typed.items()}

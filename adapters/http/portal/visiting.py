@@ -104,14 +104,16 @@ class Visit:
             return complaint_about(error, self.reader)
 
 
-def after(outcome: Outcome | None) -> str:
-    """The query with which a page waits until it can show the outcome."""
-    return f"?after={outcome.position}" if outcome and outcome.position.position else ""
+def after(path: str, outcome: Outcome | None) -> str:
+    """The address of a page of the portal, which waits until it can show the outcome."""
+    if not (outcome and outcome.position.position):
+        return f"/portal{path}"
+    return f"/portal{path}{'&' if '?' in path else '?'}after={outcome.position}"
 
 
 def see(path: str, outcome: Outcome | None = None) -> Response:
     """Send the browser on to a page of the portal, which waits until it can show the outcome."""
-    return RedirectResponse(f"/portal{path}{after(outcome)}", _SEE_OTHER, {"Cache-Control": "no-store"})
+    return RedirectResponse(after(path, outcome), _SEE_OTHER, {"Cache-Control": "no-store"})
 
 
 async def admitted(

@@ -32,7 +32,7 @@ _CARDS: Final = {
 """What each test card does. They are chosen, not typed: no card number passes through this process."""
 
 
-def _to_our_pages(ledger: TheLedger, return_to: Annotated[str, Query(max_length=500)]) -> str:
+def _to_our_pages(ledger: TheLedger, return_to: Annotated[str, Query(max_length=4_000)]) -> str:
     """Where the browser goes back to: pages of this service's portal and nowhere else."""
     ours, asked = urlsplit(ledger.settings.origin), urlsplit(return_to)
     if (asked.scheme, asked.netloc) != (ours.scheme, ours.netloc) or not asked.path.startswith("/portal/"):

@@ -15,6 +15,7 @@ from adapters.http.callers import TheLedger
 from adapters.http.deadline import Deadline
 from adapters.http.metrics import metrics
 from adapters.http.portal.application import portal
+from adapters.http.portal.trouble import no_page
 from adapters.http.security_headers import SecurityHeaders
 from adapters.http.signing_in import SignInNeeded, signing_in, to_sign_in
 from adapters.http.unknown_at_first import UnknownAtFirst
@@ -53,7 +54,8 @@ def application(ledger: Ledger) -> FastAPI:
     problems.install(app)
     app.add_middleware(UnknownAtFirst)
     app.add_middleware(Deadline, seconds=_ANSWER_SECONDS)
-    app.add_middleware(BodyLimit, limit=ledger.settings.body_bytes, seconds=ledger.settings.body_seconds)
+    at_most, within = ledger.settings.body_bytes, ledger.settings.body_seconds
+    app.add_middleware(BodyLimit, limit=at_most, seconds=within, page=no_page)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(Timed, meters=ledger.meters)
     for routes in ROUTES:

@@ -15,6 +15,7 @@ from starlette.types import Message
 
 from adapters.http import rates
 from adapters.http.body_limit import BodyLimit
+from adapters.http.portal.trouble import no_page
 from adapters.http.rates import BURST_SECONDS, Rate, TooManyRequests, network_of
 from adapters.http.security_headers import SecurityHeaders
 from adapters.settings import SettingsError, from_environment
@@ -101,7 +102,7 @@ async def test_a_body_that_does_not_come_to_an_end_is_given_up() -> None:
 
     scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/", "headers": []}
     async with asyncio.timeout(20):
-        await BodyLimit(Starlette(), limit=1_000_000, seconds=0.1)(scope, receive, send)
+        await BodyLimit(Starlette(), limit=1_000_000, seconds=0.1, page=no_page)(scope, receive, send)
     assert sent[0]["status"] == 408
     assert b"BODY_TOO_SLOW" in sent[1]["body"]
 

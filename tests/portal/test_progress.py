@@ -28,7 +28,7 @@ async def order() -> OrderRow:
 
 
 def standings(order: OrderRow) -> str:
-    """One letter a step: done, now, ahead, ill."""
+    """One letter a step: done, now, ahead, ill, off."""
     return "".join(step.standing.name[0] for step in steps_of(order))
 
 
@@ -45,7 +45,7 @@ def standings(order: OrderRow) -> str:
         (OrderState.PAYMENT_DECLINED, "", "DIAAAA"),
         (OrderState.PAYMENT_ACTION_REQUIRED, "", "DNAAAA"),
         (OrderState.PAYMENT_UNKNOWN, "", "DNAAAA"),
-        (OrderState.CANCELLED, "", "DIIIII"),
+        (OrderState.CANCELLED, "", "DOOOO"),
     ],
 )
 def test_each_state_shows_how_far_the_order_is(order: OrderRow, state: str, outcomes: str, shown: str) -> None:

@@ -137,6 +137,15 @@ async def test_a_forged_version_is_one_that_no_order_is_at(portal: Portal, anna:
     assert await portal.count("OrderPlaced.v1") == 0
 
 
+async def test_a_form_that_is_too_large_is_refused_by_a_page(portal: Portal, anna: Visitor) -> None:
+    payment = await anna.press(await quoted(anna), TO_PAYMENT)
+    told = await anna.press(payment, TO_ORDER, name="x" * 2_000_000)
+    assert (told.status, told.answer.headers["Connection"]) == (413, "close")
+    assert "Das war zu viel auf einmal" in told.text
+    assert "Verweis" in told.text or "Referenz" in told.text
+    assert await portal.count("OrderDetailsChanged.v1") == 0
+
+
 async def test_a_session_that_ended_in_mid_form_loses_nothing_of_it(portal: Portal, anna: Visitor) -> None:
     payment = await anna.press(await quoted(anna), TO_PAYMENT)
     await portal.ledger.sessions.close(anna.cookies.pop(SESSION))

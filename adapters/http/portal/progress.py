@@ -21,6 +21,7 @@ class Standing(StrEnum):
     NOW = "is-now"
     AHEAD = "is-ahead"
     ILL = "is-ill"
+    OFF = "is-off"
 
 
 STANDINGS: Final = {
@@ -28,6 +29,7 @@ STANDINGS: Final = {
     Standing.NOW: msgid("in progress"),
     Standing.AHEAD: msgid("to come"),
     Standing.ILL: msgid("not done"),
+    Standing.OFF: msgid("called off"),
 }
 
 
@@ -65,9 +67,10 @@ def is_late(order: OrderRow, now: datetime) -> bool:
 
 
 def steps_of(order: OrderRow) -> Sequence[Step]:
-    """From placing to the receipt."""
+    """From placing to the receipt, which an order that was called off has none of."""
     lines = [_line(order, line) for line in order.lines]
-    return [Step(msgid("Order placed"), Standing.DONE), _payment(order), *lines, _charge(order), _receipt(order)]
+    steps = [Step(msgid("Order placed"), Standing.DONE), _payment(order), *lines, _charge(order)]
+    return steps if order.state == OrderState.CANCELLED else [*steps, _receipt(order)]
 
 
 def decline_reason(order: OrderRow) -> str:
@@ -82,7 +85,7 @@ def _payment(order: OrderRow) -> Step:
     if order.state == OrderState.PAYMENT_DECLINED:
         return Step(msgid("Money could not be reserved on your card"), Standing.ILL, more=decline_reason(order))
     if order.state == OrderState.CANCELLED:
-        return Step(msgid("No money is reserved on your card"), Standing.ILL)
+        return Step(msgid("No money is reserved on your card"), Standing.OFF)
     if order.state in _WAITS:
         return Step(label, Standing.NOW, more=msgid("waiting for your bank"))
     return Step(label, Standing.NOW)
@@ -99,7 +102,7 @@ def _line(order: OrderRow, line: QuoteLine) -> Step:
     if outcome == LineOutcome.REJECTED:
         return Step(label, Standing.ILL, facts, msgid("could not be set up and is not charged"))
     if order.state == OrderState.CANCELLED:
-        return Step(label, Standing.ILL, facts, msgid("called off"))
+        return Step(label, Standing.OFF, facts, msgid("called off"))
     return Step(label, Standing.NOW if order.state in _HELD else Standing.AHEAD, facts)
 
 
@@ -108,7 +111,7 @@ def _charge(order: OrderRow) -> Step:
     if order.state in _CHARGED:
         return Step(label, Standing.DONE)
     if order.state == OrderState.CANCELLED:
-        return Step(label, Standing.ILL, more=msgid("nothing was charged"))
+        return Step(msgid("Card not charged"), Standing.OFF)
     return Step(label, Standing.NOW if order.state in _SETTLED else Standing.AHEAD)
 
 
@@ -116,6 +119,4 @@ def _receipt(order: OrderRow) -> Step:
     label = msgid("Receipt sent to your billing contact")
     if order.receipt_sent:
         return Step(label, Standing.DONE)
-    if order.state == OrderState.CANCELLED:
-        return Step(label, Standing.ILL)
     return Step(label, Standing.NOW if order.state in _CHARGED else Standing.AHEAD)

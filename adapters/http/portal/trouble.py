@@ -75,6 +75,16 @@ _TOO_MANY: Final = Trouble(
 _UNREADABLE: Final = Trouble(
     400, msgid("This could not be read"), msgid("Please go back, load the page again and repeat what you did.")
 )
+_TOO_LONG: Final = Trouble(
+    413,
+    msgid("That was too much at once"),
+    msgid("Please go back: what you entered is still there. Send less of it."),
+)
+_TOO_SLOW: Final = Trouble(
+    408,
+    msgid("Your connection was too slow"),
+    msgid("What you sent did not arrive in time, so nothing was done. Please go back and send it again."),
+)
 _FAILED: Final = Trouble(
     500,
     msgid("This is our fault"),
@@ -121,7 +131,7 @@ _KINDS: Final[Mapping[type[Exception], Trouble]] = {
     TimeoutError: _AWAY,
     TooManyRequests: _TOO_MANY,
 }
-_STATUSES: Final = {403: _FORBIDDEN, 404: _NOT_FOUND, 405: _NOT_FOUND, 503: _AWAY}
+_STATUSES: Final = {403: _FORBIDDEN, 404: _NOT_FOUND, 405: _NOT_FOUND, 408: _TOO_SLOW, 413: _TOO_LONG, 503: _AWAY}
 
 
 def _said(error: Exception) -> Trouble:

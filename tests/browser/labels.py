@@ -73,7 +73,7 @@ EN: Final = Labels(
     place="Place Service Order",
     receipt="Receipt",
     name="Name",
-    email="E-mail address",
+    email="Email address",
     street="Street and number",
     sum="{} today + {} new = {}",
     another="Another subscription",

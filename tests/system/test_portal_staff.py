@@ -58,6 +58,16 @@ async def test_an_account_is_found_by_number_vat_id_and_territory(sabine: Visito
     assert SCRIPT not in nothing.source
 
 
+async def test_staff_read_a_customers_account_in_their_own_language(sabine: Visitor, portal: Portal) -> None:
+    sabine.language = "en-GB"
+    overview = await sabine.get(f"{BASE}/overview")
+    assert overview.answer.headers["Content-Language"] == "en"
+    assert "Subscriptions" in overview.text
+    anna = await portal.visitor()
+    anna.language = "en-GB"
+    assert (await anna.get(f"{BASE}/subscriptions")).answer.headers["Content-Language"] == "de", "her company's choice"
+
+
 async def test_a_representative_finds_nothing_outside_his_territory(portal: Portal) -> None:
     lars = await portal.visitor("p-lars", Role.SALES_REP, (), ("nordics",))
     page = await lars.get("/portal/accounts?named=A-1")
@@ -222,7 +232,7 @@ async def test_every_event_of_an_order_is_there_once_with_what_caused_it(ledger_
     async with portal_over(ledger_url, with_workers=True) as portal:
         order = await placed(portal)
         sabine = await portal.visitor("p-sabine", Role.ACCOUNT_SERVICES, ())
-        page = await until(sabine, f"/portal/orders/{order}/events", "Die Quittung wurde gemailt.")
+        page = await until(sabine, f"/portal/orders/{order}/events", "Die Quittung wurde per E-Mail gesendet.")
         assert page.status == 200
         topics = re.findall(r"<code>(\w+\.v1)</code>", page.source)
         for topic in (
@@ -258,7 +268,7 @@ async def refunds(portal: Portal, sabine: Visitor, order: UUID) -> None:
         assert wrong.status == 422
         assert f'id="{field}-wrong"' in wrong.source
     shown = await sabine.press(asked, REVIEW_REFUND, amount="100,00", reason="goodwill")
-    assert "100,00 € gehen auf die Karte zurück." in shown.text
+    assert "100,00 € werden der Karte gutgeschrieben." in shown.text
     assert await portal.count("RefundRequested.v1") == 0
     for _ in range(2):
         page = await sabine.press(shown, "100,00 € erstatten")
@@ -278,7 +288,7 @@ async def resends(portal: Portal, sabine: Visitor, order: UUID) -> None:
 async def test_cancelling_and_releasing_say_first_what_will_happen(portal: Portal, sabine: Visitor) -> None:
     order = await placed(portal)
     asked = await sabine.get(f"/portal/orders/{order}/cancel")
-    assert "3 neue Sitze für GoTo Meeting (S-1) werden abbestellt; niemand bezahlt sie." in asked.text
+    assert "3 neue Sitze für GoTo Meeting (S-1): storniert, nicht berechnet" in asked.text
     assert "Von der Karte wird nichts abgebucht." in asked.text
     wrong = await sabine.press(asked, CANCEL)
     assert wrong.status == 422

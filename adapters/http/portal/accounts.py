@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from adapters.http.callers import asks, looked_at
-from adapters.http.portal.visiting import AVisit, PortalRoute, see
+from adapters.http.portal.visiting import AVisit, PortalRoute, is_staff, see
 from adapters.postgres.sight import seen, these_accounts
 from services.authorisation import SEES, Operation, Sight
 from services.vault_records import LegalName
@@ -64,4 +64,4 @@ def _found_at(named: str, territory: str) -> str:
 @accounts.get("/accounts/{account_id}", openapi_extra=asks(Operation.VIEW_ACCOUNTS))
 async def open_account(visit: AVisit) -> Response:
     """Its own people begin with an account's subscriptions, staff with what there is to know of it."""
-    return see(f"/accounts/{visit.account.account_id}/{'overview' if visit.is_staff else 'subscriptions'}")
+    return see(f"/accounts/{visit.account.account_id}/{'overview' if is_staff(visit.session) else 'subscriptions'}")

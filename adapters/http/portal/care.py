@@ -73,7 +73,7 @@ MATTERS: Final[Mapping[Care, Matter]] = {
     ),
     Care.NOTICE_UNDELIVERABLE: Matter(
         msgid("Mail came back"),
-        msgid("A mail about an order or a quote can't be delivered to the billing contact."),
+        msgid("An email about an order or a quote can't be delivered to the billing contact."),
         msgid("Get the right address and change the billing contact; call the customer if it is urgent."),
     ),
     Care.PARKED: Matter(

@@ -51,7 +51,6 @@ _HELD: Final = {
 }
 _CHARGED: Final = {OrderState.CAPTURED, OrderState.COMPLETED}
 _SETTLED: Final = {OrderState.PROVISIONED, OrderState.PARTLY_PROVISIONED}
-_WAITS: Final = {OrderState.PAYMENT_DECLINED, OrderState.PAYMENT_ACTION_REQUIRED, OrderState.PAYMENT_UNKNOWN}
 
 
 def is_over(order: OrderRow) -> bool:
@@ -79,14 +78,16 @@ def decline_reason(order: OrderRow) -> str:
 
 
 def _payment(order: OrderRow) -> Step:
-    label = msgid("Money reserved on your card")
     if order.state in _HELD:
-        return Step(label, Standing.DONE)
+        return Step(msgid("Money reserved on your card"), Standing.DONE)
     if order.state == OrderState.PAYMENT_DECLINED:
         return Step(msgid("Money could not be reserved on your card"), Standing.ILL, more=decline_reason(order))
     if order.state == OrderState.CANCELLED:
         return Step(msgid("No money is reserved on your card"), Standing.OFF)
-    if order.state in _WAITS:
+    label = msgid("Reservation on your card")
+    if order.state == OrderState.PAYMENT_ACTION_REQUIRED:
+        return Step(label, Standing.NOW, more=msgid("waiting for your confirmation"))
+    if order.state == OrderState.PAYMENT_UNKNOWN:
         return Step(label, Standing.NOW, more=msgid("waiting for your bank"))
     return Step(label, Standing.NOW)
 
@@ -107,16 +108,14 @@ def _line(order: OrderRow, line: QuoteLine) -> Step:
 
 
 def _charge(order: OrderRow) -> Step:
-    label = msgid("Card charged")
     if order.state in _CHARGED:
-        return Step(label, Standing.DONE)
+        return Step(msgid("Card charged"), Standing.DONE)
     if order.state == OrderState.CANCELLED:
         return Step(msgid("Card not charged"), Standing.OFF)
-    return Step(label, Standing.NOW if order.state in _SETTLED else Standing.AHEAD)
+    return Step(msgid("Charge to your card"), Standing.NOW if order.state in _SETTLED else Standing.AHEAD)
 
 
 def _receipt(order: OrderRow) -> Step:
-    label = msgid("Receipt sent to your billing contact")
     if order.receipt_sent:
-        return Step(label, Standing.DONE)
-    return Step(label, Standing.NOW if order.state in _CHARGED else Standing.AHEAD)
+        return Step(msgid("Receipt sent to your billing contact"), Standing.DONE)
+    return Step(msgid("Receipt to your billing contact"), Standing.NOW if order.state in _CHARGED else Standing.AHEAD)

@@ -107,7 +107,7 @@ def complaint_about(error: Exception, reader: Reader) -> Complaint:
 
 _FIELDS: Final[Mapping[str, str]] = {
     "name": msgid("Enter a name of at most 200 characters."),
-    "email": msgid("Enter an e-mail address, such as name@company.com."),
+    "email": msgid("Enter an email address, such as name@company.example."),
     "phone": msgid("Enter the telephone number with its country code, such as +49 221 5550123."),
     "street": msgid("Enter street and number."),
     "postal_code": msgid("Enter the postal code, at most 16 characters."),

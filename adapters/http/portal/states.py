@@ -5,9 +5,10 @@ from typing import Final, NamedTuple
 
 from adapters.http.portal.words import msgid
 from domain.account import RestrictionReason
-from domain.order import OrderState
+from domain.order import LineOutcome, OrderState
 from domain.quote import QuoteOrigin, QuoteState
 from domain.subscription import SubscriptionState
+from projections.portal import OrderRow
 
 
 class Told(NamedTuple):
@@ -57,7 +58,9 @@ ORDERS: Final[Mapping[str, Told]] = {
     OrderState.CAPTURED: Told(msgid("Paid"), "busy", msgid("Your card was charged. The receipt is being written.")),
     OrderState.COMPLETED: Told(msgid("Completed"), "well", msgid("Your seats are ready to use.")),
     OrderState.PAYMENT_DECLINED: Told(
-        msgid("Card declined"), "ill", msgid("Your bank did not accept the payment. The order waits for another card.")
+        msgid("Card declined"),
+        "ill",
+        msgid("Your bank did not accept the payment. The order is waiting for another card."),
     ),
     OrderState.PAYMENT_ACTION_REQUIRED: Told(
         msgid("Confirm the payment"), "wait", msgid("Your bank wants to be sure that it is you. Please confirm there.")
@@ -74,6 +77,12 @@ ORDERS: Final[Mapping[str, Told]] = {
     ),
     OrderState.CANCELLED: Told(msgid("Cancelled"), "quiet", msgid("This order was called off.")),
 }
+
+COMPLETED_IN_PART: Final = Told(
+    msgid("Completed in part"),
+    "wait",
+    msgid("Some seats are ready to use. The others could not be set up, and you were not charged for them."),
+)
 
 DECLINES: Final[Mapping[str, str]] = {
     "card_declined": msgid("The bank gave no reason."),
@@ -107,6 +116,13 @@ _KINDS: Final[Mapping[str, Mapping[str, Told]]] = {
     "order": ORDERS,
     "origin": ORIGINS,
 }
+
+
+def told_of(order: OrderRow) -> Told:
+    """What is said of an order: of a completed one, whether all of it is there."""
+    if order.state == OrderState.COMPLETED and LineOutcome.REJECTED in order.outcomes.values():
+        return COMPLETED_IN_PART
+    return ORDERS[order.state]
 
 
 def told(kind: str, code: str) -> Told:

@@ -17,6 +17,8 @@ from services.authorisation import Operation
 timeline = APIRouter(route_class=PortalRoute)
 
 _EVENTS_A_PAGE: Final = 60
+_SILENT: Final = "OpenQuoteChanged.v1"
+"""How the account's aggregate remembers its open quote: whatever changed it is told in the same act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ def _acts(rows: Iterable[TimelineRow]) -> list[Act]:
     acts = []
     for _, together in groupby(rows, lambda row: (row.causation_id, row.actor_id, row.effective_at)):
         recorded = list(together)[::-1]
-        beside = [row for row in recorded if row.topic in BESIDE]
-        acts.append(Act([row for row in recorded if row not in beside], beside))
+        rows, beside = ([row for row in recorded if (row.topic in BESIDE) is also] for also in (False, True))
+        acts.append(Act(rows, [row for row in beside if row.topic != _SILENT or not rows]))
     return acts
 
 

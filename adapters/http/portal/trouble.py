@@ -36,7 +36,7 @@ class Trouble:
 
 _NOT_FOUND: Final = Trouble(
     404,
-    msgid("There is nothing here"),
+    msgid("Page not found"),
     msgid("This page does not exist, or it belongs to an account that you can't see."),
 )
 _FORBIDDEN: Final = Trouble(
@@ -60,7 +60,7 @@ _SIGNED_OUT: Final = Trouble(
 _AWAY: Final = Trouble(
     503,
     msgid("This is not possible at the moment"),
-    msgid("A part of the service does not answer. Please try again in a moment; nothing will be ordered twice."),
+    msgid("A part of the service is not responding. Please try again in a moment; nothing will be ordered twice."),
     again=True,
 )
 _BEHIND: Final = Trouble(

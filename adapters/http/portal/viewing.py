@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
 from adapters.documents.templating import card_brand
-from adapters.http.portal.states import RESTRICTIONS, told
+from adapters.http.portal.states import RESTRICTIONS, told, told_of
 from adapters.http.portal.words import LANGUAGES, Reader, language
 from adapters.http.problems import HELP
 from domain.pricing import Term
@@ -96,6 +96,7 @@ def _environment(code: str) -> Environment:
         restrictions=RESTRICTIONS,
         asset=asset,
         told=told,
+        told_of=told_of,
         Operation=Operation,
         languages=LANGUAGES,
         help_url=HELP["url"],

@@ -63,15 +63,10 @@ class Visit:
         role = self.session.caller.actor.role
         return frozenset(each for each, roles in PERMITTED.items() if role in roles)
 
-    @property
-    def is_staff(self) -> bool:
-        """Whether somebody looks at accounts that are not his own company's."""
-        return SEES[self.session.caller.actor.role] is not Sight.NAMED
-
     def page(self, template: str, status: int = 200, *, forms_to: str = "", **values: Any) -> Response:
         """A page in the frame that knows who is signed in and which account he looks at."""
         framed: dict[str, Any] = {"account": self.billed, "csrf_token": self.session.csrf_token, "may": self.may}
-        framed["staff"] = self.is_staff
+        framed["staff"] = is_staff(self.session)
         return page(self.request, template, self.reader, status, forms_to=forms_to, **(framed | values))
 
     async def looked(self, operation: Operation, kind: str, *subjects: UUID) -> None:
@@ -102,6 +97,11 @@ class Visit:
             raise  # a page of its own says so
         except REFUSED as error:
             return complaint_about(error, self.reader)
+
+
+def is_staff(session: Session) -> bool:
+    """Whether somebody looks at accounts that are not his own company's."""
+    return SEES[session.caller.actor.role] is not Sight.NAMED
 
 
 def after(path: str, outcome: Outcome | None) -> str:
@@ -142,7 +142,8 @@ async def admitted(
         account = await ledger.queries.account(permission.account_id)
         if account is None:
             raise NotFound(kind="BillingAccount", id=permission.account_id)
-    return Visit(request, ledger, session, permission, account, reader_of(request, account))
+    reader = reader_of(request, account, staff=is_staff(session))
+    return Visit(request, ledger, session, permission, account, reader)
 
 
 AVisit = Annotated[Visit, Depends(admitted)]

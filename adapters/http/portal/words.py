@@ -75,11 +75,14 @@ class Reader:
         return self.language.long_day_in(at, self.time_zone)
 
 
-def reader_of(request: Request, account: AccountRow | None = None) -> Reader:
-    """Who reads: by his own choice, else by the account's settings, else by what the browser asks for."""
+def reader_of(request: Request, account: AccountRow | None = None, *, staff: bool = False) -> Reader:
+    """Who reads: by his own choice, else by the account's settings, else by what the browser asks for.
+
+    An account's language is its customer's: `staff` read in their own, and its times as the customer does.
+    """
     code = request.cookies.get(LANGUAGE, "")
     if code not in LANGUAGES:
-        code = account.language if account else preferred(request.headers.get("Accept-Language", ""))
+        code = account.language if account and not staff else preferred(request.headers.get("Accept-Language", ""))
     zone = request.cookies.get(TIME_ZONE, "")
     if zone not in known_time_zones():
         zone = account.time_zone if account else _NOWHERE

@@ -50,6 +50,7 @@ if (cart) {
       line.querySelector("[data-net]").textContent = prices.lines[id] ?? "–";
     }
     for (const sum of cart.querySelectorAll("[data-sum]")) sum.textContent = prices.sums?.[sum.dataset.sum] ?? "–";
+    cart.querySelector("[data-sums]").toggleAttribute("data-empty", !prices.sums);
     const said = cart.querySelector("[data-said]");
     said.textContent = prices.sums ? said.dataset.said.replace("{gross}", prices.sums.gross) : "";
   }

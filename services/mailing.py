@@ -10,6 +10,7 @@ from domain.order import PAYABLE, ServiceOrder
 from domain.personal_data import VaultReference
 from domain.quote import Quote
 from services.ports import (
+    Attachment,
     Claim,
     Clock,
     CommandContext,
@@ -85,6 +86,7 @@ class ReceiptMail(Mailing):
             text=receipt.text,
             html=receipt.html,
             locale=order.locale,
+            attachment=Attachment(f"{order.receipt_number}.pdf", receipt.pdf) if receipt.pdf else None,
         )
         refused = await self._send(mail, keep)
 

@@ -321,6 +321,14 @@ class SeatProvisioning(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A PDF that comes with a mail."""
+
+    name: str
+    pdf: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """A message; `message_id` is fixed, so that a second copy is known as one."""
 
@@ -330,6 +338,7 @@ class Mail:
     text: str
     html: str
     locale: str
+    attachment: Attachment | None = None
 
 
 class MailUndeliverable(Exception):

@@ -90,12 +90,21 @@ class ReviewedPage(VaultRecord):
 
 
 class ReceiptDocument(VaultRecord):
-    """The receipt as it was issued, in each of its forms, and its subject line."""
+    """The receipt as it was issued, in each of its forms, and its subject line.
 
+    Receipts of before `receipt.2` have no PDF, and those whose names its fonts can't show.
+    """
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")  # RFC 4648 section 5
     KIND: ClassVar[str] = "receipt_document"
     subject: str
     text: str
     html: str
+    pdf: bytes | None = None
+
+    def canonical(self) -> bytes:
+        """As any record's; a PDF that is not there is no field, so that earlier receipts keep their digest."""
+        return self.model_dump_json(exclude={"pdf"} if self.pdf is None else None).encode()
 
     @property
     def digest(self) -> str:

@@ -1,4 +1,4 @@
-"""The receipt of a paid order, which is its invoice, too: subject, text and HTML in German or English."""
+"""The receipt of a paid order, which is its invoice, too: subject, text, HTML and PDF in German or English."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from adapters.documents.languages import Language
+from adapters.documents.pdf import PDF_VERSION, pdf_of
 from adapters.documents.plain_text import one_line
 from adapters.documents.postal_addresses import address_lines
 from adapters.documents.seller import Seller
@@ -15,7 +16,7 @@ from domain.tax import TaxCategory
 from services.ports import ReceiptContent
 from services.vault_records import ReceiptDocument
 
-TEMPLATE_VERSION: Final = "receipt.1"
+TEMPLATE_VERSION: Final = "receipt.2"
 """Changes with any byte that a receipt would show; a test holds the bytes of each version."""
 
 
@@ -50,7 +51,7 @@ class ReceiptTemplates:
     """services.ports.ReceiptRenderer, with Jinja2, gettext catalogues and the formats of CLDR."""
 
     template_version: str = TEMPLATE_VERSION
-    renderer_version: str = RENDERER_VERSION
+    renderer_version: str = f"{RENDERER_VERSION}+{PDF_VERSION}"
 
     def __init__(self, seller: Seller) -> None:
         """`seller` is who the document is from."""
@@ -72,6 +73,7 @@ class ReceiptTemplates:
             subject=templates.get_template("receipt.subject.j2").render(shown).strip(),
             text=templates.get_template("receipt.txt.j2").render(shown),
             html=templates.get_template("receipt.html.j2").render(shown),
+            pdf=pdf_of(templates.get_template("receipt.typ.j2").render(shown)),
         )
 
     def _shown(self, content: ReceiptContent, language: Language) -> Mapping[str, Any]:

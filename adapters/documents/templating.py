@@ -8,6 +8,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from adapters.documents.languages import Language
+from adapters.documents.pdf import literal
 from adapters.documents.plain_text import figures, labelled, one_line, paragraph, ruled
 from domain.pricing import Term
 
@@ -71,6 +72,7 @@ def environment(locale: str) -> Environment:
         "one_line": one_line,
         "paragraph": paragraph,
         "percent": language.percent,
+        "typst": literal,
     }
     templates.globals |= {"figures": figures, "labelled": labelled, "ruled": ruled}
     return templates

@@ -74,7 +74,7 @@ class SandboxMailer:
 
 
 def composed(mail: Mail, sender: str, at: datetime) -> EmailMessage:
-    """The message with text and HTML as alternatives, in seven bits.
+    """The message with text and HTML as alternatives and what is attached, in seven bits.
 
     Raises MailUndeliverable for a recipient in no valid or no ASCII form (the server has no SMTPUTF8, RFC 6531), and
     ValueError for headers that would not be ones.
@@ -92,6 +92,9 @@ def composed(mail: Mail, sender: str, at: datetime) -> EmailMessage:
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply to this
     message.set_content(mail.text, cte="quoted-printable")
     message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
+    if mail.attachment:
+        name, pdf = mail.attachment.name, mail.attachment.pdf
+        message.add_attachment(pdf, maintype="application", subtype="pdf", filename=name)
     message["Content-Language"] = mail.locale.replace("_", "-")  # last: new content drops such headers
     return message
 

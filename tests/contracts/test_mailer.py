@@ -10,7 +10,7 @@ from adapters.clock import MovableClock
 from adapters.mail.sandbox import ReceivedMail, SandboxMailer
 from adapters.sandbox_books import SandboxBooks
 from adapters.sandbox_script import Script
-from services.ports import CounterpartyUnavailable, Mail, MailUndeliverable, OutcomeUnknown
+from services.ports import Attachment, CounterpartyUnavailable, Mail, MailUndeliverable, OutcomeUnknown
 
 NBSP = "\N{NO-BREAK SPACE}"
 RECEIPT = Mail(
@@ -49,6 +49,21 @@ async def test_a_mail_lies_in_the_inbox_as_it_was_meant(mailer: SandboxMailer) -
     assert message["From"].addresses[0].display_name == "Größer & Söhne Billing"
     assert message.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    assert body(received, "plain") == RECEIPT.text
+    assert body(received, "html") == RECEIPT.html
+
+
+async def test_a_pdf_comes_with_the_mail_byte_for_byte(mailer: SandboxMailer) -> None:
+    pdf = bytes(range(256)) * 200
+    await mailer.send(replace(RECEIPT, attachment=Attachment("SL-DE-2026-000001.pdf", pdf)))
+    (received,) = await mailer.messages()
+    assert received.raw.isascii()
+    message = received.parsed()
+    assert message.get_content_type() == "multipart/mixed"
+    assert message["Content-Language"] == "de"
+    (attached,) = message.iter_attachments()
+    assert (attached.get_content_type(), attached.get_filename()) == ("application/pdf", "SL-DE-2026-000001.pdf")
+    assert attached.get_content() == pdf
     assert body(received, "plain") == RECEIPT.text
     assert body(received, "html") == RECEIPT.html
 

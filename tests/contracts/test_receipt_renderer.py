@@ -7,7 +7,9 @@ from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
 from importlib.resources import files
+from io import BytesIO
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from babel.messages.catalog import Catalog
@@ -15,6 +17,7 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pypdf import PdfReader
 
 from adapters.documents.languages import Language
 from adapters.documents.receipt import ReceiptTemplates
@@ -26,7 +29,7 @@ from domain.pricing import totals
 from domain.products import Product
 from domain.tax import tax_on
 from services.ports import ReceiptContent, ReceiptRenderer
-from services.vault_records import Address, Contact, LegalName
+from services.vault_records import Address, Contact, LegalName, ReceiptDocument
 from tests.contracts.documents import FIVE_LINES, LONG_NAME, NBSP, REVERSE_CHARGE, SELLER, TERM, Page, line, receipt
 
 
@@ -36,7 +39,7 @@ def renderer() -> ReceiptRenderer:
     return ReceiptTemplates(SELLER)
 
 
-@pytest.fixture(params=["text", "html"])
+@pytest.fixture(params=["text", "html", "pdf"])
 def form(request: pytest.FixtureRequest) -> str:
     """Each form of the document."""
     return str(request.param)
@@ -45,7 +48,15 @@ def form(request: pytest.FixtureRequest) -> str:
 def as_read(renderer: ReceiptRenderer, content: ReceiptContent, form: str) -> str:
     """The words of one form, with single spaces."""
     document = renderer.render(content)
+    if form == "pdf":
+        return re.sub(r"[ \n]+", " ", "\n".join(page.extract_text() for page in pdf(document).pages))
     return Page(document.html).text if form == "html" else re.sub(r"[ \n]+", " ", document.text)
+
+
+def pdf(document: ReceiptDocument) -> PdfReader:
+    """The PDF as an independent reader sees it."""
+    assert document.pdf is not None
+    return PdfReader(BytesIO(document.pdf))
 
 
 # --- figures -------------------------------------------------------------------------------------------------------
@@ -382,7 +393,12 @@ def test_another_document_has_another_version(renderer: ReceiptRenderer) -> None
     """Whoever changes a word of the receipt gives TEMPLATE_VERSION a new number and adds a row here."""
     known = {
         ("receipt.1", "jinja2-3.1.6+babel-2.18.0"): "2e4ecee836326c567567452f00e7b40d071a7b9eb876e3f66afbd3d738fec253",
+        (
+            "receipt.2",
+            "jinja2-3.1.6+babel-2.18.0+typst-0.15.2",
+        ): "f0577abd2b7b7d9bbccb9cfb302fd5a490928249f7ba1ce384f2fde185c4c3bb",
     }
+    # receipt.2: the same words, and a PDF of them.
     version = (renderer.template_version, renderer.renderer_version)
     if version[1] not in {each for _, each in known}:
         pytest.skip("another Jinja2 or Babel may write other bytes")
@@ -390,6 +406,52 @@ def test_another_document_has_another_version(renderer: ReceiptRenderer) -> None
         renderer.render(receipt(locale, *lines)) for locale in LOCALES for lines in (FIVE_LINES, (REVERSE_CHARGE,))
     )
     assert known[version] == sha256(b"".join(document.canonical() for document in documents)).hexdigest()
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_pdf_is_for_archives_and_for_those_who_hear_it(renderer: ReceiptRenderer, locale: str) -> None:
+    read = pdf(renderer.render(receipt(locale)))
+    assert read.metadata is not None
+    assert read.metadata.title == f"{'Quittung' if locale == 'de' else 'Receipt'} {receipt(locale).receipt_number}"
+    assert read.metadata.author == SELLER.name
+    assert read.metadata.creation_date is not None
+    assert read.metadata.creation_date.date() == receipt(locale).issued_on, "and no clock's"
+    root: Any = read.trailer["/Root"]
+    assert root["/Lang"] == locale
+    assert root["/MarkInfo"]["/Marked"]
+    packet = root["/Metadata"].get_object().get_data().decode()
+    for claim in ("<pdfaid:part>3<", "<pdfaid:conformance>A<", "<pdfuaid:part>1<"):
+        assert claim in packet
+    assert len(read.pages) == 1
+
+
+def test_a_long_order_goes_on_on_another_page(renderer: ReceiptRenderer) -> None:
+    lines = FIVE_LINES * 4
+    read = pdf(renderer.render(receipt("de", *lines)))
+    assert len(read.pages) > 1
+    said = [page.extract_text() for page in read.pages]
+    assert sum(each.count("Leistungszeitraum") for each in said) == len(lines)
+    for number, each in enumerate(said, 1):
+        assert f"{number}/{len(said)}" in each
+        assert receipt("de").receipt_number in each
+
+
+def test_a_name_in_the_pdf_is_text_and_no_program_of_it(renderer: ReceiptRenderer) -> None:
+    name = r'Vogt" + panic("x") + "\\ #read("/etc/passwd") $x$ *b* <a> @c ¶ Ελλάς Жук \u{41}'
+    content = replace(receipt("de"), legal_name=LegalName(name=name))
+    (page,) = pdf(renderer.render(content)).pages
+    assert re.sub(r"\s+", "", name) in re.sub(r"\s+", "", page.extract_text())
+
+
+def test_a_name_that_no_font_can_show_leaves_the_receipt_without_a_pdf(renderer: ReceiptRenderer) -> None:
+    content = replace(receipt("de"), legal_name=LegalName(name="株式会社 GoTo"))
+    document = renderer.render(content)
+    assert document.pdf is None
+    assert "株式会社 GoTo" in document.text
+    assert (
+        document.canonical()
+        == type(document)(subject=document.subject, text=document.text, html=document.html).canonical()
+    ), "as receipts were before there were PDFs"
 
 
 @pytest.mark.parametrize("locale", LOCALES)

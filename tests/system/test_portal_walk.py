@@ -222,6 +222,11 @@ async def test_the_receipt_is_sent_again_on_request(ledger_url: str) -> None:
         order = await anna.press(await reviewed(anna), PLACE)
         await _until(anna, order, "Rechnungskontakt gesendet (erledigt)")
         done = await anna.get(order.path.partition("?")[0])
+        assert "Als PDF speichern" in done.text
+        saved = (await anna.get(f"{done.path}/receipt.pdf")).answer
+        assert (saved.status_code, saved.headers["Content-Type"]) == (200, "application/pdf")
+        assert re.fullmatch(r'attachment; filename="SL-DE-\d{4}-000001.pdf"', saved.headers["Content-Disposition"])
+        assert saved.content.startswith(b"%PDF-")
         again = await anna.press(done, "Quittung noch einmal senden")
         assert again.status == 200
         await _until(anna, again, "Rechnungskontakt gesendet (erledigt)")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email import message_from_bytes, policy
+from hashlib import sha256
 
 from adapters.cli.demo.people import ACCOUNT_SERVICES, Customer, Person, signed_in
 from adapters.cli.demo.stage import Answer, Stage
@@ -19,15 +20,17 @@ class ReceivedMail:
     language: str
     text: str
     html: str
+    pdf: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """An order's receipt in the three forms that the API has."""
+    """An order's receipt in the forms that the API has."""
 
     view: Answer
     text: str
     html: str
+    pdf: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,11 @@ class Books:
         return next((each for each in self.provisioned if each["subscription_id"] == subscription["id"]), None)
 
 
+def digest_of(pdf: bytes | None) -> str | None:
+    """Hex SHA-256, which tells one PDF from another as well and is shorter to print."""
+    return sha256(pdf).hexdigest() if pdf else None
+
+
 async def gathered(stage: Stage, customers: Iterable[Customer]) -> Books:
     """Ask everybody. Raises WalkFailed if somebody doesn't answer."""
     stage.step = "Bücher"
@@ -108,12 +116,14 @@ async def _receipt(admin: Person, order: Answer) -> Receipt:
         view=(await admin.got(path)).json(),
         text=(await admin.got(path, Accept="text/plain")).text,
         html=(await admin.got(path, Accept="text/html")).text,
+        pdf=(await admin.got(path, Accept="application/pdf")).content,
     )
 
 
 def _mail(heading: Answer, raw: bytes) -> ReceivedMail:
     parsed = message_from_bytes(raw, policy=policy.SMTP)
     text, html = parsed.get_body(("plain",)), parsed.get_body(("html",))
+    attached = [each.get_content() for each in parsed.iter_attachments()]
     return ReceivedMail(
         message_id=heading["message_id"],
         recipient=heading["recipient"],
@@ -122,4 +132,5 @@ def _mail(heading: Answer, raw: bytes) -> ReceivedMail:
         language=str(parsed["Content-Language"]),
         text=str(text.get_content()).replace("\r\n", "\n") if text else "",
         html=str(html.get_content()).replace("\r\n", "\n") if html else "",
+        pdf=attached[0] if attached else None,
     )

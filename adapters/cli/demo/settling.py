@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from adapters.cli.demo.books import Books
+from adapters.cli.demo.books import Books, digest_of
 from adapters.cli.demo.checking import Check, Expected, english, german, state
 from adapters.cli.demo.people import Customer
 from adapters.cli.demo.stage import Answer
@@ -56,9 +56,10 @@ def _receipt(customer: Customer, books: Books, order: Answer, wanted: Expected) 
     sentence = f"{number} says net {written(wanted.net)}, tax {written(wanted.tax)}, gross {written(wanted.gross)}"
     yield Check(step, sentence, ["net", "tax", "gross"], shown)
     mails = [mail for mail in books.mails_to(customer) if number in mail.subject and "receipt-" in mail.message_id]
-    found = [(mail.language, mail.text, mail.html) for mail in mails]
+    found = [(mail.language, mail.text, mail.html, digest_of(mail.pdf)) for mail in mails]
     in_words = {"de": "German", "en": "English"}[language]
-    yield Check(step, f"mailed once, in {in_words}, as it is kept", [(language, receipt.text, receipt.html)], found)
+    kept = (language, receipt.text, receipt.html, digest_of(receipt.pdf))
+    yield Check(step, f"mailed once, in {in_words}, as it is kept", [kept], found)
 
 
 def noticed(customer: Customer, books: Books, subject: str, *said: str) -> Check:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
 from fastapi.responses import StreamingResponse
 
 from adapters.clock import MovableClock
@@ -56,8 +56,8 @@ from adapters.http.callers import (
     looked_at,
     wait_for_position,
 )
+from adapters.http.issued_documents import html_of, pdf_of, text_of
 from adapters.http.problems import problem
-from adapters.http.security_headers import LOCKED_UP
 from adapters.ledger import Ledger
 from adapters.postgres.read_models import PAGE_AT_MOST
 from adapters.postgres.sight import seen, these_accounts
@@ -438,7 +438,7 @@ async def get_order(order_id: UUID, ledger: TheLedger, permission: Permitted) ->
 @router.get(
     "/orders/{order_id}/receipt",
     response_model=ReceiptView,
-    responses={200: {"content": {"text/html": {}, "text/plain": {}}}},
+    responses={200: {"content": {"text/html": {}, "text/plain": {}, "application/pdf": {}}}},
     dependencies=_reading,
     tags=["orders"],
     openapi_extra=asks(Operation.VIEW_RECEIPT),
@@ -449,7 +449,10 @@ async def get_receipt(
     permission: Permitted,
     accept: Annotated[str, Header(include_in_schema=False)] = "application/json",
 ) -> Response:
-    """The order's receipt: as JSON, or by Accept as the HTML or text that was mailed."""
+    """The order's receipt: as JSON, or by Accept as the PDF, HTML or text that was mailed.
+
+    Without a PDF (older ones, and names that its fonts can't show) who asks for nothing else is answered 406.
+    """
     order = await ledger.queries.order(order_id)
     receipt = await ledger.queries.receipt(order.receipt_id) if order and order.receipt_id else None
     if order is None or receipt is None:
@@ -457,14 +460,16 @@ async def get_receipt(
     shown = [(receipt.receipt_id, order.account_id)]
     await looked_at(ledger, permission, Operation.VIEW_RECEIPT, "Receipt", shown)
     records = await ledger.vault.read((receipt.document, *OrderView.references(order)))
-    if "text/html" in accept or "text/plain" in accept:
+    if "application/pdf" in accept or "text/html" in accept or "text/plain" in accept:
         document = opened(records, receipt.document, ReceiptDocument)
-        as_html = "text/html" in accept
-        return Response(
-            document.html if as_html else document.text,
-            headers={"Content-Language": receipt.locale, **LOCKED_UP},
-            media_type="text/html" if as_html else "text/plain",
-        )
+        found = pdf_of(document, receipt.locale, receipt.receipt_number) if "application/pdf" in accept else None
+        if found:
+            return found
+        if "text/html" in accept:
+            return html_of(document, receipt.locale)
+        if "text/plain" in accept:
+            return text_of(document, receipt.locale)
+        raise HTTPException(406, "This receipt was issued without a PDF. Ask for text/html.")
     return answer(
         ReceiptView(
             number=receipt.receipt_number,

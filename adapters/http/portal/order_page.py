@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
 from adapters.http.callers import asks
+from adapters.http.issued_documents import html_of, pdf_of
 from adapters.http.portal.cards import kept
 from adapters.http.portal.forms import TheForm
 from adapters.http.portal.progress import STANDINGS, is_late, is_over, steps_of
@@ -17,9 +18,8 @@ from adapters.http.portal.service_order import details_of, order_of, people_of
 from adapters.http.portal.states import CALLED_OFF, CALLED_OFF_OTHERWISE
 from adapters.http.portal.viewing import rendered
 from adapters.http.portal.visiting import AVisit, PortalRoute, Visit, see
-from adapters.http.security_headers import LOCKED_UP
 from domain.refusals import NotFound
-from projections.portal import OrderRow
+from projections.portal import OrderRow, ReceiptRow
 from services.authorisation import Operation
 from services.ports import CommandContext, Outcome
 from services.vault_records import ActionLink, PurchaseOrder, ReceiptDocument, opened
@@ -50,13 +50,24 @@ async def follow_order(order_id: UUID, visit: AVisit) -> Response:
 @order_page.get("/orders/{order_id}/receipt", openapi_extra=asks(Operation.VIEW_RECEIPT))
 async def show_receipt(order_id: UUID, visit: AVisit) -> Response:
     """The receipt as it was issued and mailed."""
+    receipt, document = await _receipt(visit, order_id)
+    return html_of(document, receipt.locale)
+
+
+@order_page.get("/orders/{order_id}/receipt.pdf", openapi_extra=asks(Operation.VIEW_RECEIPT))
+async def save_receipt(order_id: UUID, visit: AVisit) -> Response:
+    """The receipt as a PDF; one that was issued without is shown as it is."""
+    receipt, document = await _receipt(visit, order_id)
+    return pdf_of(document, receipt.locale, receipt.receipt_number) or see(f"/orders/{order_id}/receipt")
+
+
+async def _receipt(visit: Visit, order_id: UUID) -> tuple[ReceiptRow, ReceiptDocument]:
     order = await order_of(visit, order_id)
     receipt = await visit.ledger.queries.receipt(order.receipt_id) if order.receipt_id else None
     if receipt is None:
         raise NotFound(kind="Receipt", id=order_id)
     await visit.looked(Operation.VIEW_RECEIPT, "Receipt", receipt.receipt_id)
-    document = opened(await visit.ledger.vault.read([receipt.document]), receipt.document, ReceiptDocument)
-    return Response(document.html, headers={"Content-Language": receipt.locale, **LOCKED_UP}, media_type="text/html")
+    return receipt, opened(await visit.ledger.vault.read([receipt.document]), receipt.document, ReceiptDocument)
 
 
 @order_page.post("/orders/{order_id}/receipt", openapi_extra=asks(Operation.RESEND_RECEIPT))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from adapters.cli.demo.books import Books, Receipt
+from adapters.cli.demo.books import Books, Receipt, digest_of
 from adapters.cli.demo.checking import Check, Expected, amounts, expected, german, state
 from adapters.cli.demo.people import Customer
 from adapters.cli.demo.settling import remembered
@@ -181,7 +181,11 @@ def _mail(customer: Customer, books: Books, receipt: Receipt) -> Iterator[Check]
     yield Check(step, "its subject names the receipt", [True], [number in mail.subject for mail in mails])
     yield Check(step, "its text is the receipt that is kept", [receipt.text], [mail.text for mail in mails])
     yield Check(step, "its HTML is the receipt that is kept", [receipt.html], [mail.html for mail in mails])
-    digests = [ReceiptDocument(subject=mail.subject, text=mail.text, html=mail.html).digest for mail in mails]
+    yield Check(
+        step, "its PDF is the receipt that is kept", [digest_of(receipt.pdf)], [digest_of(m.pdf) for m in mails]
+    )
+    documents = [ReceiptDocument(subject=m.subject, text=m.text, html=m.html, pdf=m.pdf) for m in mails]
+    digests = [document.digest for document in documents]
     yield Check(step, "its bytes are those that the event proves", [receipt.view["document_digest"]], digests)
 
 

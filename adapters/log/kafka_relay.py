@@ -57,8 +57,8 @@ class KafkaRelay:
     """Whichever process holds the lease publishes; the others wait for it.
 
     A chunk is read, sent and waited for before the next, so memory is bounded however long the brokers are away. The
-    position is stored under the lease's epoch once all of a chunk is acknowledged: after any failure the next leader
-    sends at most one chunk again.
+    position is stored under the lease's epoch once all of a chunk is acknowledged, while the next one is sent: after
+    any failure the next leader sends at most two chunks again.
     """
 
     def __init__(
@@ -151,6 +151,7 @@ class KafkaRelay:
         position, last = lease.position, await self._publication.lasts(lease.position)
         looked_at = time.monotonic()
         following: list[OutgoingRecord] = []
+        unstored = 0  # events up to `position` that are acknowledged
         while True:
             await self._keep(lease)
             seen = self._wakeups.count(EVENTS)
@@ -163,15 +164,22 @@ class KafkaRelay:
                 continue
             began = time.monotonic()
             sent = asyncio.ensure_future(thread.call(lambda records=records: sending.send(records)))  # type: ignore[misc]
-            # The next chunk is read meanwhile, if this one was full.
-            position, following = records[-1].position, []
+            # Meanwhile the position of the chunk before is stored, and the next one is read, if this one was full.
+            if unstored:
+                await self._store(lease, position, unstored)
+            position, following, unstored = records[-1].position, [], len(records)
             if len(records) == self._chunk_events:
                 following = await self._publication.chunk(position, last, self._chunk_events)
             await self._keeping(lease, sent, lambda: self._still_the_same(lease, identity, sending))
-            if not await self._publication.move(lease.epoch, position):
-                raise RelayLeaseLost
-            self.published += len(records)
             self.rate, self.trouble = len(records) / (time.monotonic() - began), None
+            if not following:
+                await self._store(lease, position, unstored)
+                unstored = 0
+
+    async def _store(self, lease: RelayLease, position: int, events: int) -> None:
+        if not await self._publication.move(lease.epoch, position):
+            raise RelayLeaseLost
+        self.published += events
 
     async def _keep(self, lease: RelayLease) -> None:
         if time.monotonic() < self._kept_at + self._lease_seconds / 5:

@@ -20,7 +20,10 @@ def literal(text: str) -> str:
 
 
 def pdf_of(source: str) -> bytes | None:
-    """The PDF; None where the fonts lack a character: archives take no PDF with a hole where a name should be."""
+    """The PDF; None where the fonts lack a character: archives take no PDF with a hole where a name should be.
+
+    A process that was forked from one that has done this hangs in it: Typst's threads are not forked along.
+    """
     import typst  # noqa: PLC0415 -- 34 MB with its fonts, which only who issues a receipt needs
 
     try:

@@ -1,6 +1,7 @@
 """Many seeds on all processors: each lives, settles and is judged; a seed that breaks a promise says so by number."""
 
 import asyncio
+import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -38,5 +39,6 @@ async def _lived(seed: int) -> Lived:
 
 def all_lived(seeds: Iterable[int]) -> Iterator[Lived]:
     """The lives of these seeds, in their order, as they are done."""
-    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+    # Not forked: the threads with which Typst sets a receipt, if one was set here before, would be missing there.
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
         yield from pool.map(lived, seeds, chunksize=_AT_ONCE)

@@ -89,7 +89,7 @@ async def _sent(url: str, access: KafkaAccess) -> float:
         prepared = []
         while records := await publication.chunk(position, last):
             position = records[-1].position
-            prepared += [(each.partition, each.recorded_at // 1000, message_of(each, source)) for each in records]
+            prepared += [(each.partition, each.stamp, message_of(each, source)) for each in records]
     await asyncio.to_thread(make, access, 12)
     sender = await asyncio.to_thread(producer, access)
     gc.freeze()  # the peer's time is for sending, not for looking through what lies ready

@@ -157,7 +157,7 @@ def _send(sender: KafkaProducer, publisher: Publisher, good: list[OutgoingRecord
                 key=message.key,
                 headers=list(message.headers),
                 partition=record.partition,
-                timestamp_ms=record.recorded_at // 1000,
+                timestamp_ms=record.stamp,
             )
         )
     send_all(sender, publisher, good, Event())

@@ -60,8 +60,10 @@ class BodyLimit:
         await self._app(scope, replayed, send)
 
     async def _refuse(self, status: int, code: str, title: str, scope: Scope, receive: Receive, send: Send) -> None:
-        response: Response = problem(status, code, title)
+        response: Response
         if scope["path"].startswith("/portal/"):
             response = await self._page(Request(scope), HTTPException(status, title))
+        else:
+            response = problem(status, code, title)
         response.headers["Connection"] = "close"
         await response(scope, receive, send)

@@ -57,6 +57,11 @@ class OutgoingRecord(NamedTuple):
     causation_id: bytes
     idempotency_key: str | None
 
+    @property
+    def stamp(self) -> int:
+        """Its message's time, by which readers find their place: as adapters.log.kafka_topic.stamp."""
+        return self.recorded_at // 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

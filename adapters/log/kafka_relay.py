@@ -262,7 +262,7 @@ def send_all(
                     headers=list(message.headers),
                     partition=record.partition,
                     # The store's own order: readers find their place by it.
-                    timestamp_ms=record.recorded_at // 1000,
+                    timestamp_ms=record.stamp,
                 )
             )
         while not given_up.is_set():

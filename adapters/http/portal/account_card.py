@@ -58,6 +58,5 @@ async def _page(visit: Visit, cart: Mapping[str, str], token: str | None = None,
         new_card=await entered(visit, token),
         complaints=refused,
         cart=cart,
-        cart_query=urlencode(cart),
         CARD_FIELD=CARD_FIELD,
     )
